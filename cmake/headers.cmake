@@ -1,0 +1,37 @@
+# Every header, from the lowest floor to the umbrella. Written by: cmake -P cmake/update_headers.cmake
+set(PRYTANY_HEADERS
+    include/prytany/core/arena.hpp
+    include/prytany/core/aspect.hpp
+    include/prytany/core/buffer.hpp
+    include/prytany/core/config.hpp
+    include/prytany/core/error.hpp
+    include/prytany/core/input.hpp
+    include/prytany/core/kit.hpp
+    include/prytany/core/matrix_view.hpp
+    include/prytany/core/panel.hpp
+    include/prytany/core/plan.hpp
+    include/prytany/core/scalar.hpp
+    include/prytany/core/shape.hpp
+    include/prytany/core/text.hpp
+    include/prytany/core/workspace.hpp
+    include/prytany/simd/arch.hpp
+    include/prytany/simd/batch.hpp
+    include/prytany/simd/math.hpp
+    include/prytany/format/concept.hpp
+    include/prytany/format/dense.hpp
+    include/prytany/format/tensor.hpp
+    include/prytany/exec/concept.hpp
+    include/prytany/exec/sequential.hpp
+    include/prytany/exec/thread_pool.hpp
+    include/prytany/kernel/activation.hpp
+    include/prytany/kernel/attention.hpp
+    include/prytany/kernel/gemm.hpp
+    include/prytany/kernel/norm.hpp
+    include/prytany/kernel/rope.hpp
+    include/prytany/kernel/select.hpp
+    include/prytany/router/biased.hpp
+    include/prytany/router/concept.hpp
+    include/prytany/router/score/linear.hpp
+    include/prytany/router/scored.hpp
+    include/prytany/router/top_k.hpp
+)

@@ -1,0 +1,28 @@
+# Compiles one file twice: -D compiler=… -D source=… -D flags=… -D folders=… -P run.cmake
+cmake_minimum_required(VERSION 3.25)
+
+file(STRINGS ${source} first LIMIT_COUNT 1)
+if(NOT first MATCHES "^// expect: (.+)$")
+    message(FATAL_ERROR "${source}: expected a first line `// expect: <sentence>`, got `${first}`")
+endif()
+set(sentence "${CMAKE_MATCH_1}")
+
+separate_arguments(flags UNIX_COMMAND "${flags}")
+foreach(folder IN LISTS folders)
+    list(APPEND flags -isystem ${folder})
+endforeach()
+set(command ${compiler} -std=c++20 ${flags} -fmessage-length=0 -fsyntax-only ${source})
+
+execute_process(COMMAND ${command} RESULT_VARIABLE result ERROR_VARIABLE text)
+if(NOT result EQUAL 0)
+    message(FATAL_ERROR "${source} must compile without PRYTANY_MUST_FAIL:\n${text}")
+endif()
+
+execute_process(COMMAND ${command} -DPRYTANY_MUST_FAIL RESULT_VARIABLE result ERROR_VARIABLE text)
+if(result EQUAL 0)
+    message(FATAL_ERROR "${source} must not compile with PRYTANY_MUST_FAIL")
+endif()
+string(FIND "${text}" "${sentence}" place)
+if(place EQUAL -1)
+    message(FATAL_ERROR "${source} fails, but not with\n    ${sentence}\nbut with\n${text}")
+endif()

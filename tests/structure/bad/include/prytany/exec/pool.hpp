@@ -1,0 +1,3 @@
+// SPDX-License-Identifier: MIT
+// Is all right but for its missing test.
+#pragma once

@@ -1,0 +1,5 @@
+// SPDX-License-Identifier: MIT
+// Knows one router by name.
+#pragma once
+
+#include "prytany/router/top.hpp"

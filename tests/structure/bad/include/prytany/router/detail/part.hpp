@@ -1,0 +1,3 @@
+// SPDX-License-Identifier: MIT
+// Private: needs no test of its own.
+#pragma once

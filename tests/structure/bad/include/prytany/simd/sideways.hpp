@@ -1,0 +1,5 @@
+// SPDX-License-Identifier: MIT
+// Includes a neighbour on its own floor.
+#pragma once
+
+#include "prytany/exec/pool.hpp"
