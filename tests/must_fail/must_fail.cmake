@@ -21,3 +21,11 @@ foreach(case IN LISTS cases)
         set_tests_properties(must_fail/${name}/${word} PROPERTIES LABELS must_fail)
     endforeach()
 endforeach()
+
+# Cases that the harness itself must refuse.
+foreach(case says_something_else never_fails always_fails)
+    add_test(NAME must_fail/harness/${case} COMMAND ${CMAKE_COMMAND}
+        -D compiler=${CMAKE_CXX_COMPILER} -D source=${CMAKE_CURRENT_LIST_DIR}/harness/${case}.cc
+        -P ${CMAKE_CURRENT_LIST_DIR}/run.cmake)
+    set_tests_properties(must_fail/harness/${case} PROPERTIES LABELS must_fail WILL_FAIL TRUE)
+endforeach()

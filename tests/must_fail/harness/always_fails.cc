@@ -1,0 +1,2 @@
+// expect: a sentence
+static_assert(sizeof(int) == 0, "a sentence");
