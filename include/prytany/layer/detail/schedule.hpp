@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: MIT
+// How the work of a layer is cut for the workers.
+#pragma once
+
+#include <algorithm>
+#include <cstdint>
+#include <span>
+
+#include "prytany/simd/batch.hpp"
+
+namespace prytany::inline PRYTANY_ABI {
+namespace detail {
+
+/// Some panels of one expert's first phase, for all of its rows.
+struct unit {
+    std::int32_t expert, first, last;
+};
+
+/// Panels that are read at once for few rows: as many streams keep the memory busy.
+inline constexpr index_t streams = 4;
+
+inline constexpr index_t most_units(index_t experts, index_t panels, index_t shared_panels) {
+    return experts * ((panels + streams - 1) / streams) + (shared_panels + streams - 1) / streams;
+}
+
+/// Cuts the first phase into items of about equal work, several for each worker; an expert without
+/// rows has none. `load(e)` is its number of rows, `panels(e)` of panels. The last expert, the shared
+/// one, comes first: it has the most rows.
+template <class Load, class Panels>
+std::span<unit> cut_units(std::span<unit> room, index_t experts, Load&& load, Panels&& panels,
+                          index_t workers) noexcept {
+    index_t total = 0;
+    for (index_t e = 0; e < experts; ++e) total += load(e) * panels(e);
+    index_t const share = std::max<index_t>(1, workers == 1 ? total : total / (4 * workers));
+    std::size_t count = 0;
+    for (index_t e = experts; e-- > 0;) {
+        index_t const rows = load(e), all = panels(e);
+        if (rows == 0) continue;
+        index_t const fair = (share / rows + streams - 1) / streams * streams;
+        index_t const step = std::clamp<index_t>(fair, streams, all > 0 ? std::max(all, streams) : streams);
+        for (index_t p = 0; p < all; p += step)
+            room[count++] = {static_cast<std::int32_t>(e), static_cast<std::int32_t>(p),
+                             static_cast<std::int32_t>(std::min(p + step, all))};
+    }
+    return room.first(count);
+}
+
+/// Panels of output columns that one item of the second phase owns.
+inline index_t columns_per_item(index_t columns, index_t workers, index_t tokens) noexcept {
+    index_t const fair = std::max<index_t>(1, columns / (workers * (tokens >= 8 && workers > 1 ? 4 : 1)));
+    return tokens < 4 ? std::min(fair, std::max(streams, columns / (8 * workers))) : fair;
+}
+
+/// out += weight · sum, in one rounding.
+PRYTANY_INLINE void add_slot(float* out, float weight, simd::float_pair sum, index_t count) noexcept {
+    auto const w = simd::fill(weight);
+    simd::store_first(out, simd::fma(w, sum.low, simd::load_first(out, count)), count);
+    if (count > width)
+        simd::store_first(out + width, simd::fma(w, sum.high, simd::load_first(out + width, count - width)),
+                          count - width);
+}
+
+} // namespace detail
+} // namespace prytany::inline PRYTANY_ABI

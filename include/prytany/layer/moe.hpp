@@ -1,0 +1,378 @@
+// SPDX-License-Identifier: MIT
+// The Mixture-of-Experts layer: where a router and an expert kind meet.
+#pragma once
+
+#include <algorithm>
+#include <cmath>
+#include <cstdint>
+#include <span>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "prytany/core/aspect.hpp"
+#include "prytany/expert/concept.hpp"
+#include "prytany/kernel/dot.hpp"
+#include "prytany/layer/concept.hpp"
+#include "prytany/layer/detail/schedule.hpp"
+#include "prytany/layer/option/concept.hpp"
+#include "prytany/layer/option/shared.hpp"
+#include "prytany/router/concept.hpp"
+
+namespace prytany::inline PRYTANY_ABI {
+
+namespace detail {
+
+struct shared_like_routed {
+    using aspect = shared_format_aspect;
+};
+struct no_shared_gate {
+    using aspect = shared_gate_aspect;
+};
+/// What only the type can tell is judged at compile time; the constructor judges the rest.
+template <class R>
+constexpr bool fits(R const& router, shape const& size) {
+    index_t const most = router.slots(size, params_of<R>{});
+    return size.experts == dynamic || most == dynamic || (most > 0 && most <= size.experts);
+}
+
+} // namespace detail
+
+/// A Mixture-of-Experts layer: a shape, a router, an expert kind, then options in any order.
+///
+///     y_t = Σ over the slots (e, w) of t of w · expert_e(x_t)   [+ g(x_t) · shared(x_t)]
+///
+///     moe<shape{.model = 2048, .hidden = 1408, .experts = 64, .shared = 2}, top_k{.k = 6}, ffn{swiglu},
+///         dense<bf16>{}>
+///
+/// `forward` is const: threads may share one layer, each with its own workspace. Slots are added in
+/// expert order, so a token has the same bits in any batch and with any number of threads.
+/// Models    moe_layer
+/// Compile   all of its arguments        Run   dynamic sizes; params of the router, of the expert
+/// Throws    error: construction with sizes or numbers out of range; forward with rows of other sizes
+/// Example   examples/first_layer.cpp        Test   tests/layer/moe.test.cpp
+template <shape Fixed, router_policy auto Router, expert_kind auto Expert, layer_option auto... Options>
+class moe {
+    static_assert(options_for<format_aspect, Options...> <= 1, "moe: two weight formats are given; keep one");
+    static_assert(options_for<shared_format_aspect, Options...> <= 1,
+                  "moe: shared_as is given twice; keep one");
+    static_assert(options_for<shared_gate_aspect, Options...> <= 1,
+                  "moe: shared_gate is given twice; keep one");
+    static_assert(options_for<format_aspect, Options...> + options_for<shared_format_aspect, Options...> +
+                          options_for<shared_gate_aspect, Options...> ==
+                      int{sizeof...(Options)},
+                  "moe: an option for an aspect that this layer does not have");
+    static_assert(detail::fits(Router, Fixed),
+                  "moe: the router keeps more experts than the shape has (k > experts)");
+
+    using R = kind_of<Router>;
+    using E = kind_of<Expert>;
+    static constexpr auto own_scorer = scorer_of(Router);
+    using S = kind_of<own_scorer>;
+    static constexpr bool scores = !std::same_as<S, nothing>;
+    static constexpr bool gated_shared = options_for<shared_gate_aspect, Options...> == 1;
+    static constexpr auto format = option_for<format_aspect, dense<float>{}, Options...>;
+    static constexpr auto shared_format = [] {
+        constexpr auto own = option_for<shared_format_aspect, detail::shared_like_routed{}, Options...>;
+        if constexpr (requires { own.format; }) return own.format;
+        else return format;
+    }();
+    static constexpr shape shared_fixed = [] {
+        shape own = Fixed;
+        bool const known = own.shared != dynamic && own.shared_hidden != dynamic;
+        own.hidden = known ? own.shared * own.shared_hidden : dynamic;
+        return own;
+    }();
+
+public:
+    /// Whether the layer runs in two phases over tiles; if not, expert by expert.
+    static constexpr bool tiled = tiled_expert<E>;
+    static constexpr promises promise = Router.promise();
+
+    struct params {
+        params_of<R> router{};
+        typename E::params expert{};
+    };
+    /// The memory of one call.
+    struct scratch {
+        prytany::plan plan;
+        matrix_view<float> logits, inner, rows;
+        std::span<scratch_of<R>> router;
+        std::span<typename E::scratch> expert;
+        std::span<std::int32_t> present; // the tokens that are not masked
+        std::span<float> shared_weights;
+        std::span<detail::unit> units;
+    };
+
+    explicit moe(shape const& given = Fixed, params const& numbers = {})
+        : size_(given), params_(numbers), experts_(static_cast<std::size_t>(size_.experts())),
+          shared_(size_.shared() > 0 ? 1 : 0) {
+        index_t const most = Router.slots(sizes(), params_.router);
+        if (most < 1 || most > size_.experts())
+            throw error("experts per token (k)", "1 to " + std::to_string(size_.experts()),
+                        most == dynamic ? "none" : std::to_string(most));
+        check_router(Router, sizes(), params_.router);
+        for_each_tensor([](auto const& t) { t.allocate(); });
+    }
+
+    shape sizes() const noexcept { return size_.all(); }
+    /// The most slots one token may get.
+    index_t slots() const noexcept { return Router.slots(sizes(), params_.router); }
+    /// Calls visit(tensor) for every logical matrix: router, experts ascending, shared.
+    template <class Visit>
+    void for_each_tensor(Visit&& visit) {
+        visit_tensors(*this, visit);
+    }
+    template <class Visit>
+    void for_each_tensor(Visit&& visit) const {
+        visit_tensors(*this, visit);
+    }
+
+    void lay_out(scratch& room, arena& memory, index_t tokens, index_t workers) const {
+        shape const size = sizes();
+        index_t const most = slots(), with_shared = size.shared > 0 ? tokens : 0;
+        room.plan.lay_out(memory, tokens, most, size.experts);
+        room.present = memory.take<std::int32_t>(tokens);
+        if constexpr (scores) room.logits = memory.take<float>(tokens, size.experts);
+        if constexpr (gated_shared) room.shared_weights = memory.take<float>(tokens);
+        room.router = memory.take<scratch_of<R>>(workers);
+        for (index_t w = 0; w < workers; ++w) {
+            scratch_of<R> own{};
+            lay_out_scratch(Router, own, memory, size, tokens);
+            if (!memory.counts_only()) room.router[static_cast<std::size_t>(w)] = own;
+        }
+        if constexpr (tiled) {
+            index_t const wide = std::max(E::inner(size), with_shared > 0 ? E::inner(shared_sizes()) : 0);
+            room.inner = memory.take<float>(tokens * most + with_shared, wide);
+            room.units = memory.take<detail::unit>(detail::most_units(
+                std::min(size.experts, tokens * most), E::rise_panels(size),
+                with_shared > 0 ? E::rise_panels(shared_sizes()) : 0));
+        } else {
+            room.rows = memory.take<float>(tokens * most + with_shared, size.model);
+            room.expert = memory.take<typename E::scratch>(workers);
+            for (index_t w = 0; w < workers; ++w) {
+                typename E::scratch own{};
+                own.lay_out(memory, with_shared > 0 ? widest() : size, tokens);
+                if (!memory.counts_only()) room.expert[static_cast<std::size_t>(w)] = own;
+            }
+        }
+    }
+
+    /// Computes [tokens, model] → [tokens, model]; `watch` is shown the routing of the call.
+    ///
+    /// Pre       out overlaps neither the input nor the workspace
+    /// Throws    error for other sizes; what an observer throws
+    template <executor X, class Observer = unobserved>
+    void forward(input const& in, matrix_view<float> out, workspace& ws, X&& pool,
+                 Observer&& watch = {}) const {
+        check(in, out);
+        ws.reserve(*this, in.tokens(), pool);
+        arena memory = ws.open();
+        scratch room{};
+        lay_out(room, memory, in.tokens(), pool.width());
+        run(room, in, out, pool, watch);
+        ws.keep(room.plan);
+    }
+    /// The same with memory that the caller laid out: what a stack of layers calls.
+    template <executor X, class Observer = unobserved>
+    void run(scratch& room, input const& in, matrix_view<float> out, X&& pool,
+             Observer&& watch = {}) const {
+        if (in.tokens() == 0) {
+            room.plan.open();
+            room.plan.close();
+            return;
+        }
+        route(room, in, pool);
+        watch(routing{in, room.logits, room.plan});
+        if constexpr (tiled) run_tiles(room, in, out, pool);
+        else run_experts(room, in, out, pool);
+    }
+
+private:
+    extents<Fixed> size_;
+    params params_;
+    [[no_unique_address]] weights_of<R> router_{};
+    [[no_unique_address]] weights_of<S> scorer_{};
+    std::vector<typename E::template weights<format>> experts_;
+    std::vector<typename E::template weights<shared_format>> shared_; // all of them, fused to one
+    column shared_gate_;
+
+    shape shared_sizes() const noexcept {
+        shape own = sizes();
+        own.hidden = own.shared * own.shared_hidden;
+        return own;
+    }
+    shape widest() const noexcept {
+        shape own = sizes();
+        own.hidden = std::max(own.hidden, own.shared * own.shared_hidden);
+        return own;
+    }
+    auto expert_of(index_t e) const noexcept {
+        return expert_kit<Expert, format, Fixed>{sizes(), params_.expert,
+                                                 experts_[static_cast<std::size_t>(e)]};
+    }
+    auto shared_kit() const noexcept {
+        return expert_kit<Expert, shared_format, shared_fixed>{shared_sizes(), params_.expert, shared_[0]};
+    }
+    template <class Self, class Visit>
+    static void visit_tensors(Self& layer, Visit& visit) {
+        shape const size = layer.sizes();
+        if constexpr (scores) own_scorer.tensors(layer.scorer_, size, visit);
+        router_tensors(Router, layer.router_, size, visit);
+        for (index_t e = 0; e < size.experts; ++e)
+            Expert.tensors(layer.experts_[static_cast<std::size_t>(e)], size, [&](auto t) {
+                t.name.expert = e;
+                visit(t);
+            });
+        if (size.shared == 0) return;
+        Expert.tensors(layer.shared_[0], layer.shared_sizes(), [&](auto t) {
+            t.name.part = "shared";
+            visit(t);
+        });
+        if constexpr (gated_shared)
+            visit(tensor{tensor_name{"shared", "weight"}, size.model, index_t{1}, &layer.shared_gate_,
+                         row_map{}, true});
+    }
+
+    void check(input const& in, matrix_view<float> out) const {
+        index_t const model = size_.model(), tokens = in.tokens();
+        if (in.rows.cols != model && tokens > 0)
+            throw error("moe input", dims_text(tokens, model), dims_text(in.rows.rows, in.rows.cols));
+        if ((out.cols != model && tokens > 0) || out.rows != tokens)
+            throw error("moe output", dims_text(tokens, model), dims_text(out.rows, out.cols));
+        if (!in.mask.empty() && static_cast<index_t>(in.mask.size()) != tokens)
+            throw error("moe mask", std::to_string(tokens) + " tokens", std::to_string(in.mask.size()));
+        if (tokens == 0) return;
+        if (in.rows.data == nullptr || out.data == nullptr)
+            throw error("moe rows", dims_text(tokens, model), "a null pointer");
+        auto const reaches = [](auto const& m) { return m.data + (m.rows - 1) * m.stride + m.cols; };
+        if (out.data < reaches(in.rows) && in.rows.data < reaches(out))
+            throw error("moe output", "rows that do not overlap the input", "overlapping rows");
+    }
+
+    /// Scores and selects; workers take tokens, unless the router has to see them all.
+    template <class X>
+    void route(scratch& room, input const& in, X&& pool) const {
+        index_t const tokens = in.tokens();
+        room.plan.open();
+        auto const some = [&](index_t first, index_t count, index_t worker) {
+            seen mine{in.part(first, count)};
+            if constexpr (scores) {
+                auto const logits = room.logits.part(first, count);
+                nothing none;
+                S::score(mine.rows, kit<own_scorer>{{}, scorer_, none}, logits);
+                mine.logits = logits;
+            }
+            prytany::plan part = room.plan.part(first, count);
+            R::select(mine, kit<Router>{params_.router, router_, room.router[static_cast<std::size_t>(worker)]},
+                      part);
+            for (index_t t = 0; t < count; ++t)
+                if (!mine.present(t)) part.cut(t, 0);
+            if constexpr (gated_shared)
+                for (index_t t = first; t < first + count && !shared_.empty(); ++t) {
+                    float const s = kernel::dot(in.rows.row(t), shared_gate_.data(), in.rows.cols);
+                    room.shared_weights[static_cast<std::size_t>(t)] = 1.0f / (1.0f + std::exp(-s));
+                }
+        };
+        constexpr index_t least = 8; // tokens that are worth a worker's while
+        index_t const cuts = promise.sees == scope::token ? std::min(pool.width() * 2, tokens / least) : 1;
+        if (cuts <= 1) some(0, tokens, 0);
+        else
+            pool.for_each(cuts, [&](index_t i, index_t worker) {
+                index_t const first = tokens * i / cuts;
+                some(first, tokens * (i + 1) / cuts - first, worker);
+            });
+        room.plan.close();
+    }
+    /// The rows that the shared experts read: all of them, or those that are not masked.
+    work shared_work(scratch& room, input const& in) const noexcept {
+        if (in.mask.empty()) return {{in.rows.data, in.rows.stride}, in.tokens()};
+        index_t count = 0;
+        for (index_t t = 0; t < in.tokens(); ++t)
+            if (in.present(t)) room.present[static_cast<std::size_t>(count++)] = static_cast<std::int32_t>(t);
+        return {{in.rows.data, in.rows.stride, room.present.data()}, count};
+    }
+    work expert_work(scratch const& room, input const& in, index_t e) const noexcept {
+        auto const tokens = room.plan.tokens_of(e);
+        return {{in.rows.data, in.rows.stride, tokens.data()}, static_cast<index_t>(tokens.size())};
+    }
+    float shared_weight(scratch const& room, index_t token) const noexcept {
+        if constexpr (gated_shared) return room.shared_weights[static_cast<std::size_t>(token)];
+        else return 1.0f;
+    }
+
+    /// Two phases over all experts: inner rows by tiles, then output columns, experts ascending.
+    template <class X>
+    void run_tiles(scratch& room, input const& in, matrix_view<float> out, X&& pool) const {
+        index_t const experts = size_.experts(), routed = room.plan.first_of(experts);
+        work const all = shared_.empty() ? work{} : shared_work(room, in);
+        auto const load = [&](index_t e) { return e < experts ? expert_work(room, in, e).count : all.count; };
+        auto const panels = [&](index_t e) {
+            return e < experts ? E::rise_panels(sizes()) : E::rise_panels(shared_sizes());
+        };
+        auto const units = detail::cut_units(room.units, experts + 1, load, panels, pool.width());
+        pool.for_each(static_cast<index_t>(units.size()), [&](index_t i, index_t) {
+            auto const u = units[static_cast<std::size_t>(i)];
+            if (u.expert == experts) E::rise(all, shared_kit(), u.first, u.last, room.inner.part(routed, all.count));
+            else {
+                work const own = expert_work(room, in, u.expert);
+                E::rise(own, expert_of(u.expert), u.first, u.last,
+                        room.inner.part(room.plan.first_of(u.expert), own.count));
+            }
+        });
+        index_t const columns = E::fall_panels(sizes());
+        index_t const cut = detail::columns_per_item(columns, pool.width(), in.tokens());
+        pool.for_each((columns + cut - 1) / cut, [&](index_t i, index_t) {
+            index_t const first = i * cut, last = std::min(columns, first + cut);
+            index_t const from = first * panel_width, to = std::min(last * panel_width, out.cols);
+            for (index_t t = 0; t < out.rows; ++t) std::fill(out.row(t) + from, out.row(t) + to, 0.0f);
+            for (index_t e = 0; e < experts; ++e) {
+                auto const tokens = room.plan.tokens_of(e);
+                if (tokens.empty()) continue;
+                auto const weights = room.plan.weights_of(e);
+                work const inner{{room.inner.row(room.plan.first_of(e)), room.inner.stride},
+                                 static_cast<index_t>(tokens.size())};
+                E::fall(inner, expert_of(e), first, last, [&](index_t row, index_t column, auto sum) {
+                    auto const r = static_cast<std::size_t>(row);
+                    detail::add_slot(out.row(tokens[r]) + column, weights[r], sum, out.cols - column);
+                });
+            }
+            if (all.count == 0) return;
+            work const inner{{room.inner.row(routed), room.inner.stride}, all.count};
+            E::fall(inner, shared_kit(), first, last, [&](index_t row, index_t column, auto sum) {
+                index_t const token = all.rows.pick == nullptr ? row : all.rows.pick[row];
+                detail::add_slot(out.row(token) + column, shared_weight(room, token), sum, out.cols - column);
+            });
+        });
+    }
+
+    /// Expert by expert, for kinds that do not come in tiles: the same sums in the same order.
+    template <class X>
+    void run_experts(scratch& room, input const& in, matrix_view<float> out, X&& pool) const {
+        index_t const experts = size_.experts(), routed = room.plan.first_of(experts);
+        work const all = shared_.empty() ? work{} : shared_work(room, in);
+        pool.for_each(experts + (all.count > 0 ? 1 : 0), [&](index_t e, index_t worker) {
+            auto& own = room.expert[static_cast<std::size_t>(worker)];
+            if (e == experts) return E::apply(all, shared_kit(), own, room.rows.part(routed, all.count));
+            work const mine = expert_work(room, in, e);
+            if (mine.count > 0)
+                E::apply(mine, expert_of(e), own, room.rows.part(room.plan.first_of(e), mine.count));
+        });
+        for (index_t t = 0; t < out.rows; ++t) std::fill_n(out.row(t), out.cols, 0.0f);
+        auto const add = [&](index_t token, float weight, index_t row) {
+            for (index_t c = 0; c < out.cols; ++c)
+                out.row(token)[c] = std::fma(weight, room.rows.row(row)[c], out.row(token)[c]);
+        };
+        for (index_t e = 0; e < experts; ++e) {
+            auto const tokens = room.plan.tokens_of(e);
+            for (std::size_t i = 0; i < tokens.size(); ++i)
+                add(tokens[i], room.plan.weights_of(e)[i], room.plan.first_of(e) + static_cast<index_t>(i));
+        }
+        for (index_t i = 0; i < all.count; ++i) {
+            index_t const token = all.rows.pick == nullptr ? i : all.rows.pick[i];
+            add(token, shared_weight(room, token), routed + i);
+        }
+    }
+};
+
+} // namespace prytany::inline PRYTANY_ABI

@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: MIT
+// What the instruction set of this translation unit offers.
+#pragma once
+
+// g++ 12 takes the undefined operands of its own AVX-512 intrinsics for a mistake of ours.
+#if defined(__GNUC__) && !defined(__clang__)
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
+#pragma GCC diagnostic ignored "-Wuninitialized"
+#endif
+#include <xsimd/xsimd.hpp>
+#if defined(__GNUC__) && !defined(__clang__)
+#pragma GCC diagnostic pop
+#endif
+
+#include "prytany/core/panel.hpp"
+
+namespace prytany::inline PRYTANY_ABI {
+namespace simd {
+
+/// Rows that a micro-kernel keeps in registers beside one panel: 2 · rows sums, 2 weights, 1 input.
+inline constexpr index_t block_rows = width >= 16 ? 12 : 6;
+
+static_assert(width == static_cast<index_t>(xsimd::batch<float>::size),
+              "simd: the panels and xsimd disagree on the width of a register");
+
+} // namespace simd
+} // namespace prytany::inline PRYTANY_ABI

@@ -1,0 +1,92 @@
+// SPDX-License-Identifier: MIT
+// One register of floats, and how stored numbers become one.
+#pragma once
+
+#include <cstdint>
+
+#include "prytany/core/scalar.hpp"
+#include "prytany/simd/arch.hpp"
+
+namespace prytany::inline PRYTANY_ABI {
+namespace simd {
+
+/// One register of floats.
+using floats = xsimd::batch<float>;
+/// Two registers: the outputs of one panel, in order.
+struct float_pair {
+    floats low, high;
+};
+
+PRYTANY_INLINE floats fill(float x) noexcept { return floats(x); }
+PRYTANY_INLINE floats load(float const* from) noexcept { return floats::load_unaligned(from); }
+PRYTANY_INLINE void store(float* to, floats x) noexcept { x.store_unaligned(to); }
+/// a · b + c with one rounding where the machine has it.
+PRYTANY_INLINE floats fma(floats a, floats b, floats c) noexcept { return xsimd::fma(a, b, c); }
+
+/// Writes the first `count` elements, 0 ≤ count ≤ width.
+PRYTANY_INLINE void store_first(float* to, floats x, index_t count) noexcept {
+    if (count >= width) return store(to, x);
+    alignas(64) float all[static_cast<std::size_t>(width)];
+    x.store_aligned(all);
+    for (index_t i = 0; i < count; ++i) to[i] = all[i];
+}
+/// Writes the first `count` elements of two registers.
+PRYTANY_INLINE void store_pair(float* to, float_pair x, index_t count) noexcept {
+    store_first(to, x.low, count);
+    if (count > width) store_first(to + width, x.high, count - width);
+}
+/// Reads the first `count` elements, the rest is zero.
+PRYTANY_INLINE floats load_first(float const* from, index_t count) noexcept {
+    if (count >= width) return load(from);
+    alignas(64) float all[static_cast<std::size_t>(width)] = {};
+    for (index_t i = 0; i < count; ++i) all[i] = from[i];
+    return floats::load_aligned(all);
+}
+/// Keeps the first `count` elements, the rest becomes zero.
+PRYTANY_INLINE floats first_of(floats x, index_t count) noexcept {
+    if (count >= width) return x;
+    alignas(64) float all[static_cast<std::size_t>(width)];
+    x.store_aligned(all);
+    for (index_t i = count; i < width; ++i) all[i] = 0.0f;
+    return floats::load_aligned(all);
+}
+/// The sum of all elements in a fixed order: pairs, then pairs of pairs.
+PRYTANY_INLINE float sum(floats x) noexcept {
+    alignas(64) float all[static_cast<std::size_t>(width)];
+    x.store_aligned(all);
+    for (index_t half = width / 2; half > 0; half /= 2)
+        for (index_t i = 0; i < half; ++i) all[i] += all[i + half];
+    return all[0];
+}
+
+/// One k-step of a panel: `panel_width` stored numbers, widened to two registers.
+///
+/// The order is that of `lane_place`. f16 is widened by the machine where it can.
+/// Test      tests/simd/batch.test.cpp
+PRYTANY_INLINE float_pair widen(float const* step) noexcept {
+    return {floats::load_aligned(step), floats::load_aligned(step + width)};
+}
+PRYTANY_INLINE float_pair widen(bf16 const* step) noexcept {
+    using words = xsimd::batch<std::uint32_t>;
+    auto const both = words::load_aligned(reinterpret_cast<std::uint32_t const*>(step));
+    return {xsimd::bitwise_cast<floats>(both << 16),
+            xsimd::bitwise_cast<floats>(both & words(0xffff0000u))};
+}
+PRYTANY_INLINE float_pair widen(f16 const* step) noexcept {
+#if defined(__AVX512F__)
+    auto const* const from = reinterpret_cast<__m256i const*>(step);
+    return {floats(_mm512_maskz_cvtph_ps(0xffff, _mm256_load_si256(from))),
+            floats(_mm512_maskz_cvtph_ps(0xffff, _mm256_load_si256(from + 1)))};
+#elif defined(__F16C__) && defined(__AVX__)
+    auto const* const from = reinterpret_cast<__m128i const*>(step);
+    return {floats(_mm256_cvtph_ps(_mm_load_si128(from))),
+            floats(_mm256_cvtph_ps(_mm_load_si128(from + 1)))};
+#else
+    alignas(64) float all[static_cast<std::size_t>(panel_width)];
+    for (index_t i = 0; i < panel_width; ++i) all[i] = static_cast<float>(step[i]);
+    return widen(all);
+#endif
+}
+
+} // namespace simd
+} // namespace prytany::inline PRYTANY_ABI

@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: MIT
+// exp, tanh, erf and the logistic function on one register, with stated bounds.
+#pragma once
+
+#include <cstdint>
+#include <limits>
+
+#include "prytany/simd/batch.hpp"
+
+namespace prytany::inline PRYTANY_ABI {
+namespace simd {
+
+/// e^x.
+///
+///     n = round(x / ln 2),   r = x - n ln 2,   e^x = 2^n · p(r),   |r| ≤ ln 2 / 2
+///
+/// Error     ≤ 2 ulp on [-87, 88]; 0 below -87.33, +inf above 88.72; NaN stays NaN
+/// Test      tests/simd/math.test.cpp
+PRYTANY_INLINE floats exp(floats x) noexcept {
+    using words = xsimd::batch<std::int32_t>;
+    floats const log2e(1.44269504088896341f), magic(12582912.0f); // 1.5 · 2^23 rounds to an integer
+    floats const shifted = fma(x, log2e, magic);
+    floats const n = shifted - magic;
+    floats const r = fma(n, floats(2.12194440e-4f), fma(n, floats(-0.693359375f), x)); // ln 2 in two
+    floats p(1.9875691500e-4f);
+    p = fma(p, r, floats(1.3981999507e-3f));
+    p = fma(p, r, floats(8.3334519073e-3f));
+    p = fma(p, r, floats(4.1665795894e-2f));
+    p = fma(p, r, floats(1.6666665459e-1f));
+    p = fma(p, r, floats(5.0000001201e-1f));
+    p = fma(p, r * r, r) + floats(1.0f);
+    // 2^n in two halves, so that n = 128 does not overflow before the product does
+    auto const whole = xsimd::bitwise_cast<words>(shifted) - words(0x4b400000);
+    auto const half = whole >> 1;
+    auto const scale = [](words e) { return xsimd::bitwise_cast<floats>((e + words(127)) << 23); };
+    floats const y = p * scale(half) * scale(whole - half);
+    floats const infinity(std::numeric_limits<float>::infinity());
+    floats const low = xsimd::select(x < floats(-87.33654f), floats(0.0f), y);
+    return xsimd::select(x > floats(88.72283f), infinity, low);
+}
+
+/// 1 / (1 + e^-x).
+///
+/// Error     ≤ 4 ulp for x ≥ -87; 0 below; NaN stays NaN
+/// Test      tests/simd/math.test.cpp
+PRYTANY_INLINE floats logistic(floats x) noexcept {
+    return floats(1.0f) / (floats(1.0f) + exp(-x));
+}
+
+/// tanh x = 1 - 2 / (1 + e^2x), by a polynomial near zero where that cancels.
+///
+/// Error     ≤ 4 ulp; NaN stays NaN
+/// Test      tests/simd/math.test.cpp
+PRYTANY_INLINE floats tanh(floats x) noexcept {
+    floats const magnitude = xsimd::abs(x), z = x * x;
+    floats p(-5.70498872745e-3f);
+    p = fma(p, z, floats(2.06390887954e-2f));
+    p = fma(p, z, floats(-5.37397155531e-2f));
+    p = fma(p, z, floats(1.33314422036e-1f));
+    p = fma(p, z, floats(-3.33332819422e-1f));
+    floats const near = fma(p * z, x, x);
+    floats const far = floats(1.0f) - floats(2.0f) / (floats(1.0f) + exp(magnitude + magnitude));
+    return xsimd::select(magnitude < floats(0.625f), near, xsimd::copysign(far, x));
+}
+
+/// The error function.
+///
+/// Error     ≤ 4 ulp; NaN stays NaN
+/// Test      tests/simd/math.test.cpp
+PRYTANY_INLINE floats erf(floats x) noexcept { return xsimd::erf(x); }
+
+} // namespace simd
+} // namespace prytany::inline PRYTANY_ABI
