@@ -25,6 +25,7 @@ set(PRYTANY_HEADERS
     include/prytany/exec/thread_pool.hpp
     include/prytany/kernel/activation.hpp
     include/prytany/kernel/attention.hpp
+    include/prytany/kernel/dot.hpp
     include/prytany/kernel/gemm.hpp
     include/prytany/kernel/norm.hpp
     include/prytany/kernel/rope.hpp
@@ -34,4 +35,12 @@ set(PRYTANY_HEADERS
     include/prytany/router/score/linear.hpp
     include/prytany/router/scored.hpp
     include/prytany/router/top_k.hpp
+    include/prytany/expert/concept.hpp
+    include/prytany/expert/ffn.hpp
+    include/prytany/layer/concept.hpp
+    include/prytany/layer/detail/schedule.hpp
+    include/prytany/layer/moe.hpp
+    include/prytany/layer/option/concept.hpp
+    include/prytany/layer/option/shared.hpp
+    include/prytany/prytany.hpp
 )

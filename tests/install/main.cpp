@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: MIT
 // The least consumer of the library.
-#include <prytany/core/error.hpp>
-#include <prytany/simd/batch.hpp>
+#include <prytany/prytany.hpp>
 
-int main() { return prytany::error{"weight", "4", "3"}.got() == "3" ? 0 : 1; }
+int main() {
+    using namespace prytany;
+    moe<shape{.model = 8, .hidden = 8, .experts = 4}, top_k{.k = 2}, ffn{swiglu}> layer{};
+    return layer.slots() == 2 ? 0 : 1;
+}

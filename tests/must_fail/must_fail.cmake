@@ -17,6 +17,7 @@ foreach(case IN LISTS cases)
             -D compiler=${compiler} -D source=${CMAKE_CURRENT_LIST_DIR}/${case}
             "-D flags=${CMAKE_CXX_FLAGS}"
             -D "folders=$<TARGET_PROPERTY:prytany,INTERFACE_INCLUDE_DIRECTORIES>"
+            "-D implicit=${CMAKE_CXX_IMPLICIT_INCLUDE_DIRECTORIES}"
             -P ${CMAKE_CURRENT_LIST_DIR}/run.cmake)
         set_tests_properties(must_fail/${name}/${word} PROPERTIES LABELS must_fail)
     endforeach()

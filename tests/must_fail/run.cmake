@@ -1,4 +1,4 @@
-# Compiles one file twice: -D compiler=… -D source=… -D flags=… -D folders=… -P run.cmake
+# Compiles one file twice: -D compiler=… -D source=… -D flags=… -D folders=… -D implicit=… -P run.cmake
 cmake_minimum_required(VERSION 3.25)
 
 file(STRINGS ${source} first LIMIT_COUNT 1)
@@ -8,6 +8,8 @@ endif()
 set(sentence "${CMAKE_MATCH_1}")
 
 separate_arguments(flags UNIX_COMMAND "${flags}")
+list(REMOVE_ITEM folders ${implicit}) # naming /usr/include would change the order of its headers
+list(REMOVE_DUPLICATES folders)
 foreach(folder IN LISTS folders)
     list(APPEND flags -isystem ${folder})
 endforeach()

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Runs the same layer as compiled for two processors.
+// Runs the same layer as compiled for two processors; ends with 77 where only one of them runs.
 #include <cmath>
 #include <cstdio>
 
@@ -8,7 +8,7 @@ float unit_v3();
 
 int main() {
     if (!__builtin_cpu_supports("avx2") || !__builtin_cpu_supports("fma")) return 77;
-    float const old_flags = unit_v2(), new_flags = unit_v3();
-    std::printf("%.7g %.7g\n", double(old_flags), double(new_flags));
-    return std::isfinite(old_flags) && std::abs(old_flags - new_flags) <= 1e-5f ? 0 : 1;
+    float const one = unit_v2(), other = unit_v3();
+    std::printf("%.7g %.7g\n", double(one), double(other));
+    return std::abs(one) > 0.1f && std::abs(one - other) <= 1e-4f * std::abs(one) ? 0 : 1;
 }
