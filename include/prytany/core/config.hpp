@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// The version, the name of the instruction set in every symbol, and the only macros of the library.
+// The version, what the flags of this translation unit decide, and the only macros of the library.
 #pragma once
 
 #include <cstddef>
@@ -55,6 +55,18 @@ namespace prytany::inline PRYTANY_ABI {
 
 /// Every count, size and stride of the library: signed, so that differences are safe, and 64 bits.
 using index_t = std::ptrdiff_t;
+
+/// Floats in one register of the instruction set: the W of all layouts.
+#if defined(__AVX512F__)
+inline constexpr index_t lanes = 16;
+#elif defined(__AVX__)
+inline constexpr index_t lanes = 8;
+#else
+inline constexpr index_t lanes = 4;
+#endif
+
+/// Outputs in one panel of packed weights: two registers.
+inline constexpr index_t panel_lanes = 2 * lanes;
 
 /// Stands for "known only at run time" in a shape or a policy.
 inline constexpr index_t dynamic = -1;

@@ -9,46 +9,34 @@
 
 namespace prytany::inline PRYTANY_ABI {
 
-/// Floats in one register of the instruction set: the W of all layouts.
-#if defined(__AVX512F__)
-inline constexpr index_t width = 16;
-#elif defined(__AVX__)
-inline constexpr index_t width = 8;
-#else
-inline constexpr index_t width = 4;
-#endif
-
-/// Outputs in one panel of packed weights: two registers.
-inline constexpr index_t panel_width = 2 * width;
-
 /// Where output `lane` of a panel lies within one stored k-step of elements of type T.
 ///
-///     bf16: word j = (output j, output width + j)      others: in order
+///     bf16: word j = (output j, output lanes + j)      others: in order
 ///
 /// The pairs of bf16 make one 32-bit load give both registers with a shift and a mask.
 /// Test      tests/core/panel.test.cpp
 template <scalar T>
 constexpr index_t lane_place(index_t lane) noexcept {
-    if constexpr (std::same_as<T, bf16>) return lane < width ? 2 * lane : 2 * (lane - width) + 1;
+    if constexpr (std::same_as<T, bf16>) return lane < lanes ? 2 * lane : 2 * (lane - lanes) + 1;
     else return lane;
 }
 
 /// How the rows of one logical matrix lie among the packed rows of a store.
 ///
-///     row r  →  (r / W) · W · parts + part · W + r mod W
+///     row r  →  first + (r / W) · W · parts + part · W + r mod W
 ///
 /// A gate (part 0) and an up matrix (part 1) of two parts share panels: W gates and their W ups lie
-/// in one, so an activation of both happens in registers.
+/// in one, so an activation of both happens in registers. `first` puts matrices below each other.
 /// Test      tests/core/panel.test.cpp
 struct row_map {
-    index_t part = 0, parts = 1;
+    index_t part = 0, parts = 1, first = 0;
 
     constexpr index_t operator()(index_t row) const noexcept {
-        return row / width * width * parts + part * width + row % width;
+        return first + row / lanes * lanes * parts + part * lanes + row % lanes;
     }
     /// The packed rows that `rows` logical rows of every part take.
     constexpr index_t packed_rows(index_t rows) const noexcept {
-        return parts == 1 ? rows : (rows + width - 1) / width * width * parts;
+        return parts == 1 ? rows : (rows + lanes - 1) / lanes * lanes * parts;
     }
 };
 

@@ -57,12 +57,12 @@ struct ffn {
     }
 
     /// The width of an inner row, filled up to whole registers.
-    static index_t inner(shape const& size) { return (size.hidden + width - 1) / width * width; }
+    static index_t inner(shape const& size) { return (size.hidden + lanes - 1) / lanes * lanes; }
     static index_t rise_panels(shape const& size) {
-        return (row_map{0, parts}.packed_rows(size.hidden) + panel_width - 1) / panel_width;
+        return (row_map{0, parts}.packed_rows(size.hidden) + panel_lanes - 1) / panel_lanes;
     }
     static index_t fall_panels(shape const& size) {
-        return (size.model + panel_width - 1) / panel_width;
+        return (size.model + panel_lanes - 1) / panel_lanes;
     }
 
     template <auto My, auto Format, shape Fixed>
@@ -71,12 +71,12 @@ struct ffn {
         auto const write = [&](index_t row, index_t panel, simd::float_pair sum) {
             if constexpr (My.bias == bias::all) add(own.weights.up_bias, panel, sum);
             if constexpr (A::gated) {
-                simd::store(inner.row(row) + panel * width, A::of(own.params, sum.low, sum.high));
+                simd::store(inner.row(row) + panel * lanes, A::of(own.params, sum.low, sum.high));
             } else {
-                float* const to = inner.row(row) + panel * panel_width;
+                float* const to = inner.row(row) + panel * panel_lanes;
                 simd::store(to, A::of(own.params, sum.low, sum.low));
-                if (panel * panel_width + width < inner.cols)
-                    simd::store(to + width, A::of(own.params, sum.high, sum.high));
+                if (panel * panel_lanes + lanes < inner.cols)
+                    simd::store(to + lanes, A::of(own.params, sum.high, sum.high));
             }
         };
         kernel::multiply<Fixed.model>(in.rows, in.count, own.weights.up, first, last, write);
@@ -86,7 +86,7 @@ struct ffn {
                      Sink&& sink) noexcept {
         auto const write = [&](index_t row, index_t panel, simd::float_pair sum) {
             if constexpr (My.bias == bias::all) add(own.weights.down_bias, panel, sum);
-            sink(row, panel * panel_width, sum);
+            sink(row, panel * panel_lanes, sum);
         };
         kernel::multiply<Fixed.hidden>(inner.rows, inner.count, own.weights.down, first, last, write);
     }
@@ -104,8 +104,8 @@ private:
     static constexpr index_t parts = A::gated ? 2 : 1;
 
     static PRYTANY_INLINE void add(column const& shift, index_t panel, simd::float_pair& sum) noexcept {
-        sum.low += simd::load(shift.data() + panel * panel_width);
-        sum.high += simd::load(shift.data() + panel * panel_width + width);
+        sum.low += simd::load(shift.data() + panel * panel_lanes);
+        sum.high += simd::load(shift.data() + panel * panel_lanes + lanes);
     }
 };
 template <class A>

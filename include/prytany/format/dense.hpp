@@ -35,7 +35,7 @@ struct dense {
     friend constexpr bool operator==(dense const&, dense const&) = default;
 };
 
-/// A matrix [rows = outputs, cols = inputs] in panels of `panel_width` outputs, k-major.
+/// A matrix [rows = outputs, cols = inputs] in panels of `panel_lanes` outputs, k-major.
 ///
 ///     panel p, step k:   W[p · panel + lane, k]  for lane = 0 … panel - 1
 ///
@@ -55,21 +55,21 @@ public:
     void resize(index_t rows, index_t cols) {
         rows_ = rows;
         cols_ = cols;
-        panels_ = (rows + panel_width - 1) / panel_width;
-        steps_ = buffer<element>(panels_ * cols * panel_width);
+        panels_ = (rows + panel_lanes - 1) / panel_lanes;
+        steps_ = buffer<element>(panels_ * cols * panel_lanes);
     }
     /// Writes one row, rounding each weight once.
     void pack(index_t row, std::span<float const> from) noexcept {
         element* to = place(row);
         for (index_t k = 0; k < cols_; ++k)
-            to[k * panel_width] = static_cast<element>(from[static_cast<std::size_t>(k)]);
+            to[k * panel_lanes] = static_cast<element>(from[static_cast<std::size_t>(k)]);
     }
     void unpack(index_t row, std::span<float> to) const noexcept {
         element const* from = const_cast<packed*>(this)->place(row);
         for (index_t k = 0; k < cols_; ++k)
-            to[static_cast<std::size_t>(k)] = static_cast<float>(from[k * panel_width]);
+            to[static_cast<std::size_t>(k)] = static_cast<float>(from[k * panel_lanes]);
     }
-    element const* panel(index_t p) const noexcept { return steps_.data() + p * cols_ * panel_width; }
+    element const* panel(index_t p) const noexcept { return steps_.data() + p * cols_ * panel_lanes; }
     index_t rows() const noexcept { return rows_; }
     index_t cols() const noexcept { return cols_; }
     index_t panels() const noexcept { return panels_; }
@@ -83,8 +83,8 @@ private:
     index_t rows_ = 0, cols_ = 0, panels_ = 0;
 
     element* place(index_t row) noexcept {
-        index_t const lane = row % panel_width;
-        return steps_.data() + (row / panel_width) * cols_ * panel_width +
+        index_t const lane = row % panel_lanes;
+        return steps_.data() + (row / panel_lanes) * cols_ * panel_lanes +
                lane_place<element>(lane);
     }
 };

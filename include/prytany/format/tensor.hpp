@@ -34,7 +34,7 @@ class column {
 public:
     void resize(index_t rows, index_t) {
         rows_ = rows;
-        values_ = buffer<float>((rows + panel_width - 1) / panel_width * panel_width);
+        values_ = buffer<float>((rows + panel_lanes - 1) / panel_lanes * panel_lanes);
     }
     void pack(index_t row, std::span<float const> from) noexcept { values_[row] = from[0]; }
     void unpack(index_t row, std::span<float> to) const noexcept { to[0] = values_[row]; }

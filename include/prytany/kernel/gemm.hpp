@@ -43,7 +43,7 @@ PRYTANY_INLINE void add_block(float const* const (&x)[Rows], T const* const (&w)
     for (index_t k = first; k < last; ++k) {
         simd::float_pair weights[Panels];
         PRYTANY_UNROLL
-        for (std::size_t p = 0; p < Panels; ++p) weights[p] = simd::widen(w[p] + k * panel_width);
+        for (std::size_t p = 0; p < Panels; ++p) weights[p] = simd::widen(w[p] + k * panel_lanes);
         PRYTANY_UNROLL
         for (std::size_t r = 0; r < Rows; ++r) {
             auto const input = simd::fill(x[r][k]);
@@ -120,7 +120,7 @@ PRYTANY_INLINE void some_rows(index_t count, picked_rows rows, T const* panels, 
 
 /// Multiplies `count` rows with the panels [first, last) of a packed matrix.
 ///
-///     sink(i, p, sums)   sums = x_i · W[p]^T, two registers of outputs p · panel_width …
+///     sink(i, p, sums)   sums = x_i · W[p]^T, two registers of outputs p · panel_lanes …
 ///
 /// Each output is one chain of fused multiply-adds over k in blocks of 512, whatever the number of
 /// rows: one token alone and the same token among many get the same bits.
@@ -132,7 +132,7 @@ template <index_t Depth = dynamic, auto Format, class Sink>
 void multiply(picked_rows rows, index_t count, packed<Format> const& weights, index_t first,
               index_t last, Sink&& sink) {
     constexpr index_t most = simd::block_rows;
-    index_t const depth = weights.cols(), stride = depth * panel_width;
+    index_t const depth = weights.cols(), stride = depth * panel_lanes;
     auto const* const panels = weights.panel(0);
     if (count == 1) return detail::few_rows<1, 4, Depth>(rows, panels, stride, depth, first, last, sink);
     if (count == 2) return detail::few_rows<2, 2, Depth>(rows, panels, stride, depth, first, last, sink);

@@ -15,7 +15,7 @@ namespace detail {
 template <class F>
 PRYTANY_INLINE float sum_over(index_t count, F&& add) noexcept {
     simd::floats total = simd::fill(0.0f);
-    for (index_t i = 0; i < count; i += width) total = add(total, i, count - i);
+    for (index_t i = 0; i < count; i += lanes) total = add(total, i, count - i);
     return simd::sum(total);
 }
 
@@ -35,7 +35,7 @@ inline void rms_norm(float const* x, float const* weight, float* y, index_t coun
     });
     float const mean = squares / static_cast<float>(count);
     auto const factor = simd::fill(1.0f / std::sqrt(mean + epsilon));
-    for (index_t i = 0; i < count; i += width)
+    for (index_t i = 0; i < count; i += lanes)
         simd::store_first(y + i,
                           simd::load_first(x + i, count - i) * factor *
                               simd::load_first(weight + i, count - i),
@@ -59,7 +59,7 @@ inline void layer_norm(float const* x, float const* weight, float const* bias, f
         return simd::fma(v, v, total);
     });
     auto const factor = simd::fill(1.0f / std::sqrt(squares / n + epsilon));
-    for (index_t i = 0; i < count; i += width) {
+    for (index_t i = 0; i < count; i += lanes) {
         index_t const left = count - i;
         auto const v = (simd::load_first(x + i, left) - simd::fill(mean)) * factor;
         auto const shift = bias == nullptr ? simd::fill(0.0f) : simd::load_first(bias + i, left);

@@ -36,7 +36,7 @@ public:
     void turn(float* x, index_t position) const noexcept {
         float const* const cosine = table_.data() + position * 2 * half_;
         float const* const sine = cosine + half_;
-        for (index_t i = 0; i < half_; i += width) {
+        for (index_t i = 0; i < half_; i += lanes) {
             index_t const left = half_ - i;
             auto const a = simd::load_first(x + i, left), b = simd::load_first(x + half_ + i, left);
             auto const c = simd::load_first(cosine + i, left), s = simd::load_first(sine + i, left);

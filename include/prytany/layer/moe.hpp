@@ -324,7 +324,7 @@ private:
         index_t const cut = detail::columns_per_item(columns, pool.width(), in.tokens());
         pool.for_each((columns + cut - 1) / cut, [&](index_t i, index_t) {
             index_t const first = i * cut, last = std::min(columns, first + cut);
-            index_t const from = first * panel_width, to = std::min(last * panel_width, out.cols);
+            index_t const from = first * panel_lanes, to = std::min(last * panel_lanes, out.cols);
             for (index_t t = 0; t < out.rows; ++t) std::fill(out.row(t) + from, out.row(t) + to, 0.0f);
             for (index_t e = 0; e < experts; ++e) {
                 auto const tokens = room.plan.tokens_of(e);

@@ -23,48 +23,48 @@ PRYTANY_INLINE void store(float* to, floats x) noexcept { x.store_unaligned(to);
 /// a · b + c with one rounding where the machine has it.
 PRYTANY_INLINE floats fma(floats a, floats b, floats c) noexcept { return xsimd::fma(a, b, c); }
 
-/// Writes the first `count` elements, 0 ≤ count ≤ width.
+/// Writes the first `count` elements, 0 ≤ count ≤ lanes.
 PRYTANY_INLINE void store_first(float* to, floats x, index_t count) noexcept {
-    if (count >= width) return store(to, x);
-    alignas(64) float all[static_cast<std::size_t>(width)];
+    if (count >= lanes) return store(to, x);
+    alignas(64) float all[static_cast<std::size_t>(lanes)];
     x.store_aligned(all);
     for (index_t i = 0; i < count; ++i) to[i] = all[i];
 }
 /// Writes the first `count` elements of two registers.
 PRYTANY_INLINE void store_pair(float* to, float_pair x, index_t count) noexcept {
     store_first(to, x.low, count);
-    if (count > width) store_first(to + width, x.high, count - width);
+    if (count > lanes) store_first(to + lanes, x.high, count - lanes);
 }
 /// Reads the first `count` elements, the rest is zero.
 PRYTANY_INLINE floats load_first(float const* from, index_t count) noexcept {
-    if (count >= width) return load(from);
-    alignas(64) float all[static_cast<std::size_t>(width)] = {};
+    if (count >= lanes) return load(from);
+    alignas(64) float all[static_cast<std::size_t>(lanes)] = {};
     for (index_t i = 0; i < count; ++i) all[i] = from[i];
     return floats::load_aligned(all);
 }
 /// Keeps the first `count` elements, the rest becomes zero.
 PRYTANY_INLINE floats first_of(floats x, index_t count) noexcept {
-    if (count >= width) return x;
-    alignas(64) float all[static_cast<std::size_t>(width)];
+    if (count >= lanes) return x;
+    alignas(64) float all[static_cast<std::size_t>(lanes)];
     x.store_aligned(all);
-    for (index_t i = count; i < width; ++i) all[i] = 0.0f;
+    for (index_t i = count; i < lanes; ++i) all[i] = 0.0f;
     return floats::load_aligned(all);
 }
 /// The sum of all elements in a fixed order: pairs, then pairs of pairs.
 PRYTANY_INLINE float sum(floats x) noexcept {
-    alignas(64) float all[static_cast<std::size_t>(width)];
+    alignas(64) float all[static_cast<std::size_t>(lanes)];
     x.store_aligned(all);
-    for (index_t half = width / 2; half > 0; half /= 2)
+    for (index_t half = lanes / 2; half > 0; half /= 2)
         for (index_t i = 0; i < half; ++i) all[i] += all[i + half];
     return all[0];
 }
 
-/// One k-step of a panel: `panel_width` stored numbers, widened to two registers.
+/// One k-step of a panel: `panel_lanes` stored numbers, widened to two registers.
 ///
 /// The order is that of `lane_place`. f16 is widened by the machine where it can.
 /// Test      tests/simd/batch.test.cpp
 PRYTANY_INLINE float_pair widen(float const* step) noexcept {
-    return {floats::load_aligned(step), floats::load_aligned(step + width)};
+    return {floats::load_aligned(step), floats::load_aligned(step + lanes)};
 }
 PRYTANY_INLINE float_pair widen(bf16 const* step) noexcept {
     using words = xsimd::batch<std::uint32_t>;
@@ -82,8 +82,8 @@ PRYTANY_INLINE float_pair widen(f16 const* step) noexcept {
     return {floats(_mm256_cvtph_ps(_mm_load_si128(from))),
             floats(_mm256_cvtph_ps(_mm_load_si128(from + 1)))};
 #else
-    alignas(64) float all[static_cast<std::size_t>(panel_width)];
-    for (index_t i = 0; i < panel_width; ++i) all[i] = static_cast<float>(step[i]);
+    alignas(64) float all[static_cast<std::size_t>(panel_lanes)];
+    for (index_t i = 0; i < panel_lanes; ++i) all[i] = static_cast<float>(step[i]);
     return widen(all);
 #endif
 }

@@ -51,13 +51,34 @@ inline index_t columns_per_item(index_t columns, index_t workers, index_t tokens
     return tokens < 4 ? std::min(fair, std::max(streams, columns / (8 * workers))) : fair;
 }
 
+/// Whether a product with so many rows is cut by rows.
+inline constexpr index_t cut_rows = 12; // fill a micro-kernel
+inline constexpr bool cut_by_rows(index_t rows) noexcept { return rows >= 2 * cut_rows; }
+
+/// Runs f(first row, rows, first panel, last panel, worker) over a product: many rows are cut by rows,
+/// few by panels, and what is too small for a second worker not at all.
+template <class X, class F>
+void over_rows_or_panels(X&& pool, index_t rows, index_t panels, F&& f) {
+    if (cut_by_rows(rows)) {
+        index_t const cuts = std::clamp<index_t>(rows / cut_rows, 1, 8 * pool.width());
+        return pool.for_each(cuts, [&](index_t i, index_t worker) {
+            index_t const first = rows * i / cuts;
+            f(first, rows * (i + 1) / cuts - first, index_t{0}, panels, worker);
+        });
+    }
+    index_t const cuts = std::clamp<index_t>(panels / streams, 1, pool.width());
+    pool.for_each(cuts, [&](index_t i, index_t worker) {
+        f(index_t{0}, rows, panels * i / cuts, panels * (i + 1) / cuts, worker);
+    });
+}
+
 /// out += weight · sum, in one rounding.
 PRYTANY_INLINE void add_slot(float* out, float weight, simd::float_pair sum, index_t count) noexcept {
     auto const w = simd::fill(weight);
     simd::store_first(out, simd::fma(w, sum.low, simd::load_first(out, count)), count);
-    if (count > width)
-        simd::store_first(out + width, simd::fma(w, sum.high, simd::load_first(out + width, count - width)),
-                          count - width);
+    if (count > lanes)
+        simd::store_first(out + lanes, simd::fma(w, sum.high, simd::load_first(out + lanes, count - lanes)),
+                          count - lanes);
 }
 
 } // namespace detail

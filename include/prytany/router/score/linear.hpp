@@ -38,10 +38,10 @@ struct linear {
     static void score(matrix_view<float const> rows, kit<My> own, matrix_view<float> logits) noexcept {
         auto const& matrix = own.weights.matrix;
         auto const write = [&](index_t row, index_t panel, simd::float_pair sum) {
-            index_t const first = panel * panel_width;
+            index_t const first = panel * panel_lanes;
             if constexpr (My.biases) {
                 sum.low += simd::load(own.weights.bias.data() + first);
-                sum.high += simd::load(own.weights.bias.data() + first + width);
+                sum.high += simd::load(own.weights.bias.data() + first + lanes);
             }
             simd::store_pair(logits.row(row) + first, sum, logits.cols - first);
         };
