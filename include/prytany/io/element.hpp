@@ -139,7 +139,8 @@ inline void from_floats(element type, std::span<float const> from, std::span<std
         for (std::size_t i = 0; i < from.size(); ++i) {
             number = static_cast<Number>(from[i]);
             if (std::isinf(static_cast<float>(number)) && !std::isinf(from[i]))
-                throw error{"dtype " + std::string(name_of(type)), "numbers in its range",
+                throw error{"floats to write",
+                            "numbers in the range of " + std::string(name_of(type)),
                             std::to_string(from[i])};
             std::memcpy(to.data() + i * sizeof(Number), &number, sizeof(Number));
         }
@@ -154,8 +155,7 @@ inline void from_floats(element type, std::span<float const> from, std::span<std
     case element::bf16:
         return put(bf16{});
     default:
-        throw error{"dtype of floats to write", "F64, F32, F16 or BF16",
-                    std::string(name_of(type))};
+        throw error{"floats to write", "F64, F32, F16 or BF16", std::string(name_of(type))};
     }
 }
 

@@ -1,0 +1,173 @@
+// SPDX-License-Identifier: MIT
+// Fills a layer from a checkpoint, and accounts for every tensor.
+#pragma once
+
+#include <algorithm>
+#include <map>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "prytany/core/error.hpp"
+#include "prytany/format/tensor.hpp"
+#include "prytany/io/bind.hpp"
+#include "prytany/io/concept.hpp"
+#include "prytany/io/mxfp4.hpp"
+#include "prytany/io/text.hpp"
+
+namespace prytany::inline PRYTANY_ABI {
+namespace io {
+
+/// Reads matrices from a source and keeps account of what was read: `finish` throws unless every
+/// wanted tensor was there with the right sizes, and every tensor under a prefix was read exactly once.
+///
+/// Throws    error, naming what is missing, what has other sizes and what is left over
+/// Test      tests/io/load.test.cpp
+template <tensor_source Source>
+class loader {
+public:
+    explicit loader(Source const& source) : source_(source) {}
+
+    /// Reads one logical matrix; a fault is remembered for `finish`.
+    template <class Store>
+    void take(tensor<Store> const& to, place const& at) {
+        stored const* const from = source_.find(at.name);
+        if (from == nullptr) return missing(at.name, to);
+        if (!at.scales.empty()) return take_mxfp4(to, at, *from);
+        index_t const lead = at.block == dynamic ? 0 : 1;
+        auto const dims = static_cast<index_t>(from->dims.size());
+        auto const dim = [&](index_t i) { return from->dims[static_cast<std::size_t>(i)]; };
+        index_t rows = 0, cols = 1;
+        if (to.vector) { // [rows], or [1, rows] as some files have it
+            bool const flat = dims == lead + 1 || (lead == 0 && dims == 2 && dim(0) == 1);
+            rows = flat ? dim(dims - 1) : 0;
+        } else if (dims == lead + 2) {
+            rows = dim(dims - 2);
+            cols = dim(dims - 1);
+            if (at.transposed) std::swap(rows, cols);
+        }
+        if (cols != to.cols || !fits(to.rows, at, rows) || (lead == 1 && dim(0) <= at.block))
+            return wrong(*from, to, at);
+        index_t const base = lead == 1 ? at.block * rows * cols : 0;
+        if (at.transposed) take_transposed(to, at, *from, base, rows);
+        else take_rows(to, at, *from, base);
+        used_[at.name] += to.rows * to.cols;
+    }
+    /// Throws what went wrong; `prefix` says which tensors of the source had to be read.
+    void finish(std::string_view prefix) const {
+        std::vector<std::string> faults = faults_;
+        for (stored const& s : source_.tensors()) {
+            if (!std::string_view(s.name).starts_with(prefix)) continue;
+            auto const it = used_.find(s.name);
+            if (it == used_.end()) {
+                if (!seen_.contains(s.name))
+                    faults.push_back("left over " + printable(s.name) + " " + s.text());
+            } else if (it->second != s.count())
+                faults.push_back(s.name + ": expected to read " + std::to_string(s.count()) +
+                                 " elements, read " + std::to_string(it->second));
+        }
+        if (faults.empty()) return;
+        constexpr std::size_t most = 8;
+        std::string all = source_.where() + ": ";
+        for (std::size_t i = 0; i < std::min(most, faults.size()); ++i)
+            all += (i ? "; " : "") + faults[i];
+        if (faults.size() > most) all += "; and " + std::to_string(faults.size() - most) + " more";
+        throw error(all);
+    }
+
+private:
+    Source const& source_;
+    std::map<std::string, index_t, std::less<>> used_, seen_; // elements read; faults told already
+    std::vector<std::string> faults_;
+
+    static bool fits(index_t wanted, place const& at, index_t rows) noexcept {
+        // a part of interleaved or stacked rows leaves the others to somebody else
+        index_t const last = at.first + (wanted - 1) * at.step;
+        if (at.step > 1) return rows == wanted * at.step;
+        return at.block == dynamic ? rows == wanted : last < rows && rows % wanted == 0;
+    }
+    template <class Store>
+    static std::string sizes(tensor<Store> const& t) {
+        return t.vector ? "[" + std::to_string(t.rows) + "]" : dims_text(t.rows, t.cols);
+    }
+    template <class Store>
+    void missing(std::string const& name, tensor<Store> const& to) {
+        faults_.push_back("missing " + name + " for " + to.name.text() + " " + sizes(to));
+    }
+    template <class Store>
+    void wrong(stored const& from, tensor<Store> const& to, place const& at) {
+        seen_[from.name] = 1;
+        faults_.push_back(from.name + ": expected " + sizes(to) +
+                          (at.transposed ? " transposed" : "") +
+                          (at.block == dynamic ? "" : " in block " + std::to_string(at.block)) +
+                          ", got " + from.text());
+    }
+    template <class Store>
+    void take_rows(tensor<Store> const& to, place const& at, stored const& from, index_t base) {
+        constexpr index_t at_once = index_t{1} << 18; // floats of one read
+        index_t const group = at.step > 1 ? 1 : std::clamp<index_t>(at_once / to.cols, 1, to.rows);
+        std::vector<float> some(static_cast<std::size_t>(group * to.cols));
+        for (index_t r = 0; r < to.rows; r += group) {
+            index_t const rows = std::min(group, to.rows - r);
+            std::span<float> const part(some.data(), static_cast<std::size_t>(rows * to.cols));
+            source_.read(from, base + (at.first + r * at.step) * to.cols, part);
+            for (index_t i = 0; i < rows; ++i)
+                to.pack_row(r + i, part.subspan(static_cast<std::size_t>(i * to.cols),
+                                                static_cast<std::size_t>(to.cols)));
+        }
+    }
+    template <class Store>
+    void take_transposed(tensor<Store> const& to, place const& at, stored const& from, index_t base,
+                         index_t file_rows) {
+        std::vector<float> block(static_cast<std::size_t>(file_rows * to.cols));
+        source_.read(from, base, block);
+        std::vector<float> row(static_cast<std::size_t>(to.cols));
+        for (index_t r = 0; r < to.rows; ++r) {
+            for (index_t c = 0; c < to.cols; ++c)
+                row[static_cast<std::size_t>(c)] =
+                    block[static_cast<std::size_t>(c * file_rows + at.first + r * at.step)];
+            to.pack_row(r, row);
+        }
+    }
+    template <class Store>
+    void take_mxfp4(tensor<Store> const& to, place const& at, stored const& codes) {
+        stored const* const scales = source_.find(at.scales);
+        if (scales == nullptr) return missing(at.scales, to);
+        index_t const rows = to.rows * at.step, blocks = to.cols / 32;
+        auto const is = [&](stored const& s, std::vector<index_t> const& tail) {
+            return s.type == element::u8 && s.dims.size() == tail.size() + 1 &&
+                   s.dims[0] > at.block && std::equal(tail.begin(), tail.end(), s.dims.begin() + 1);
+        };
+        if (to.cols % 32 != 0 || !is(codes, {rows, blocks, 16})) return wrong(codes, to, at);
+        if (!is(*scales, {rows, blocks})) return wrong(*scales, to, at);
+        std::vector<std::byte> code_row(static_cast<std::size_t>(blocks * 16));
+        std::vector<std::byte> scale_row(static_cast<std::size_t>(blocks));
+        std::vector<float> row(static_cast<std::size_t>(to.cols));
+        for (index_t r = 0; r < to.rows; ++r) {
+            index_t const file_row = at.block * rows + at.first + r * at.step;
+            source_.read_bytes(codes, file_row * blocks * 16, code_row);
+            source_.read_bytes(*scales, file_row * blocks, scale_row);
+            widen_mxfp4(code_row, scale_row, row);
+            to.pack_row(r, row);
+        }
+        used_[at.name] += to.rows * blocks * 16;
+        used_[at.scales] += to.rows * blocks;
+    }
+};
+
+/// Fills every matrix of a layer from the places that `names` tells.
+///
+///     io::load(layer, io::safetensors{"model.safetensors"}, io::mixtral("model.layers.0.block_sparse_moe."))
+///
+/// Throws    error: tensors missing, of other sizes, or left over under the names' prefix
+/// Test      tests/io/load.test.cpp
+template <class Layer, tensor_source Source, class Names>
+void load(Layer& layer, Source const& source, Names const& names) {
+    loader<Source> reader(source);
+    layer.for_each_tensor([&](auto const& t) { reader.take(t, names(source, t.name, t.rows)); });
+    reader.finish(names.prefix);
+}
+
+} // namespace io
+} // namespace prytany::inline PRYTANY_ABI
