@@ -37,10 +37,41 @@ set(PRYTANY_HEADERS
     include/prytany/router/top_k.hpp
     include/prytany/expert/concept.hpp
     include/prytany/expert/ffn.hpp
+    include/prytany/layer/any_layer.hpp
+    include/prytany/layer/attention.hpp
     include/prytany/layer/concept.hpp
+    include/prytany/layer/decoder.hpp
     include/prytany/layer/detail/schedule.hpp
     include/prytany/layer/moe.hpp
     include/prytany/layer/option/concept.hpp
     include/prytany/layer/option/shared.hpp
+    include/prytany/io/bind.hpp
+    include/prytany/io/check_values.hpp
+    include/prytany/io/checked.hpp
+    include/prytany/io/checkpoint.hpp
+    include/prytany/io/concept.hpp
+    include/prytany/io/detail/safetensors_events.hpp
+    include/prytany/io/detail/shard_index.hpp
+    include/prytany/io/element.hpp
+    include/prytany/io/file.hpp
+    include/prytany/io/json.hpp
+    include/prytany/io/limits.hpp
+    include/prytany/io/load.hpp
+    include/prytany/io/mxfp4.hpp
+    include/prytany/io/new_file.hpp
+    include/prytany/io/safetensors.hpp
+    include/prytany/io/safetensors_header.hpp
+    include/prytany/io/safetensors_writer.hpp
+    include/prytany/io/text.hpp
+    include/prytany/family/any.hpp
+    include/prytany/family/config.hpp
+    include/prytany/family/deepseek_v2.hpp
+    include/prytany/family/deepseek_v3.hpp
+    include/prytany/family/gpt_oss.hpp
+    include/prytany/family/mixtral.hpp
+    include/prytany/family/olmoe.hpp
+    include/prytany/family/qwen2_moe.hpp
+    include/prytany/family/qwen2_moe_decoder.hpp
+    include/prytany/family/qwen3_moe.hpp
     include/prytany/prytany.hpp
 )

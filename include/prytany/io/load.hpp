@@ -54,6 +54,13 @@ public:
         else take_rows(to, at, *from, base);
         used_[at.name] += to.rows * to.cols;
     }
+    /// Reads a matrix that another one shares: it is not counted again.
+    template <class Store>
+    void share(tensor<Store> const& to, place const& at) {
+        auto const before = used_;
+        take(to, at);
+        used_ = before;
+    }
     /// Throws what went wrong; `prefix` says which tensors of the source had to be read.
     void finish(std::string_view prefix) const {
         std::vector<std::string> faults = faults_;

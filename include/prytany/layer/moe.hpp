@@ -38,6 +38,13 @@ constexpr bool fits(R const& router, shape const& size) {
 
 } // namespace detail
 
+/// The run-time numbers of a layer, by role.
+template <class Router, class Expert>
+struct moe_params {
+    params_of<Router> router{};
+    typename Expert::params expert{};
+};
+
 /// A Mixture-of-Experts layer: a shape, a router, an expert kind, then options in any order.
 ///
 ///     y_t = Σ over the slots (e, w) of t of w · expert_e(x_t)   [+ g(x_t) · shared(x_t)]
@@ -89,10 +96,7 @@ public:
     static constexpr bool tiled = tiled_expert<E>;
     static constexpr promises promise = Router.promise();
 
-    struct params {
-        params_of<R> router{};
-        typename E::params expert{};
-    };
+    using params = moe_params<R, E>;
     /// The memory of one call.
     struct scratch {
         prytany::plan plan;
@@ -115,6 +119,16 @@ public:
         for_each_tensor([](auto const& t) { t.allocate(); });
     }
 
+    /// Whether the sizes and slots that the type fixes agree with these.
+    static bool accepts(shape const& given, params const& numbers) {
+        auto const agrees = [](index_t fixed, index_t got) {
+            return fixed == dynamic || got == dynamic || fixed == got;
+        };
+        return agrees(Fixed.model, given.model) && agrees(Fixed.hidden, given.hidden) &&
+               agrees(Fixed.experts, given.experts) && agrees(Fixed.shared, given.shared) &&
+               agrees(Fixed.shared_hidden, given.shared_hidden) &&
+               agrees(Router.slots(Fixed, params_of<R>{}), Router.slots(given, numbers.router));
+    }
     shape sizes() const noexcept { return size_.all(); }
     /// The most slots one token may get.
     index_t slots() const noexcept { return Router.slots(sizes(), params_.router); }
