@@ -21,7 +21,13 @@ PRYTANY_INLINE floats fill(float x) noexcept { return floats(x); }
 PRYTANY_INLINE floats load(float const* from) noexcept { return floats::load_unaligned(from); }
 PRYTANY_INLINE void store(float* to, floats x) noexcept { x.store_unaligned(to); }
 /// a · b + c with one rounding where the machine has it.
-PRYTANY_INLINE floats fma(floats a, floats b, floats c) noexcept { return xsimd::fma(a, b, c); }
+PRYTANY_INLINE floats fma(floats a, floats b, floats c) noexcept {
+#if defined(__AVX512F__) // where xsimd 8.1 multiplies and adds
+    return floats(_mm512_fmadd_ps(a, b, c));
+#else
+    return xsimd::fma(a, b, c);
+#endif
+}
 
 /// Writes the first `count` elements, 0 ≤ count ≤ lanes.
 PRYTANY_INLINE void store_first(float* to, floats x, index_t count) noexcept {

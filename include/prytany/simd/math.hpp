@@ -41,7 +41,7 @@ PRYTANY_INLINE floats exp(floats x) noexcept {
 
 /// 1 / (1 + e^-x).
 ///
-/// Error     ≤ 4 ulp for x ≥ -87; 0 below; NaN stays NaN
+/// Error     ≤ 4 ulp for x ≥ -88.72; 0 below -88.73; NaN stays NaN
 /// Test      tests/simd/math.test.cpp
 PRYTANY_INLINE floats logistic(floats x) noexcept {
     return floats(1.0f) / (floats(1.0f) + exp(-x));
