@@ -12,8 +12,8 @@ namespace prytany::inline PRYTANY_ABI {
 
 /// Hands out pieces of one block of memory, each on a cache line of its own.
 ///
-/// The same `lay_out(arena&, …)` code runs twice: on an arena without memory, which only counts, and
-/// on one with memory. So what is reserved and what is used cannot differ.
+/// The same `lay_out(arena&, …)` code runs twice: on an arena without memory, which only counts,
+/// and on one with memory. So what is reserved and what is used cannot differ.
 /// Cost      O(1) a piece, no allocation
 /// Test      tests/core/arena.test.cpp
 class arena {

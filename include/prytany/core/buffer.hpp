@@ -18,8 +18,8 @@ namespace prytany::inline PRYTANY_ABI {
 
 /// An array of trivial elements aligned to 64 bytes; zero when made, deep when copied.
 ///
-/// From 2 MiB on it asks for huge pages: streaming weights from 4 KiB pages loses a tenth or more of
-/// the memory bandwidth.
+/// From 2 MiB on it asks for huge pages: streaming weights from 4 KiB pages loses a tenth or more
+/// of the memory bandwidth.
 /// Throws    std::bad_alloc
 /// Test      tests/core/buffer.test.cpp
 template <class T>

@@ -21,8 +21,8 @@ struct input {
 
     input() = default;
     template <class M>
-    requires std::convertible_to<M&&, matrix_view<float const>>
-    input(M&& matrix, std::span<std::uint8_t const> present = {})
+    requires std::convertible_to<M&&, matrix_view<float const>> input(
+        M&& matrix, std::span<std::uint8_t const> present = {})
         : rows(matrix), mask(present) {}
 
     index_t tokens() const noexcept { return rows.rows; }
@@ -34,7 +34,8 @@ struct input {
         input some = *this;
         some.rows = rows.part(first, count);
         if (!mask.empty())
-            some.mask = mask.subspan(static_cast<std::size_t>(first), static_cast<std::size_t>(count));
+            some.mask =
+                mask.subspan(static_cast<std::size_t>(first), static_cast<std::size_t>(count));
         return some;
     }
 };

@@ -4,8 +4,8 @@
 
 #include <type_traits>
 
-#include "prytany/core/shape.hpp"
 #include "prytany/core/arena.hpp"
+#include "prytany/core/shape.hpp"
 
 namespace prytany::inline PRYTANY_ABI {
 
@@ -14,7 +14,9 @@ struct nothing {};
 
 /// A policy that wraps a router, in a member named `router`.
 template <class P>
-constexpr bool wraps_router = requires(P policy) { policy.router; };
+constexpr bool wraps_router = requires(P policy) {
+    policy.router;
+};
 
 namespace detail {
 
@@ -27,21 +29,27 @@ struct inner_router {
 template <class P>
 struct owned {
     static auto params() {
-        if constexpr (requires { typename P::params; }) return std::type_identity<typename P::params>{};
-        else if constexpr (wraps_router<P>) return std::type_identity<inner_router<typename decltype(
-                owned<decltype(P::router)>::params())::type>>{};
+        if constexpr (requires { typename P::params; })
+            return std::type_identity<typename P::params>{};
+        else if constexpr (wraps_router<P>)
+            return std::type_identity<
+                inner_router<typename decltype(owned<decltype(P::router)>::params())::type>>{};
         else return std::type_identity<nothing>{};
     }
     static auto weights() {
-        if constexpr (requires { typename P::weights; }) return std::type_identity<typename P::weights>{};
-        else if constexpr (wraps_router<P>) return std::type_identity<inner_router<typename decltype(
-                owned<decltype(P::router)>::weights())::type>>{};
+        if constexpr (requires { typename P::weights; })
+            return std::type_identity<typename P::weights>{};
+        else if constexpr (wraps_router<P>)
+            return std::type_identity<
+                inner_router<typename decltype(owned<decltype(P::router)>::weights())::type>>{};
         else return std::type_identity<nothing>{};
     }
     static auto scratch() {
-        if constexpr (requires { typename P::scratch; }) return std::type_identity<typename P::scratch>{};
-        else if constexpr (wraps_router<P>) return std::type_identity<inner_router<typename decltype(
-                owned<decltype(P::router)>::scratch())::type>>{};
+        if constexpr (requires { typename P::scratch; })
+            return std::type_identity<typename P::scratch>{};
+        else if constexpr (wraps_router<P>)
+            return std::type_identity<
+                inner_router<typename decltype(owned<decltype(P::router)>::scratch())::type>>{};
         else return std::type_identity<nothing>{};
     }
 };
@@ -67,9 +75,7 @@ struct kit {
     weights_of<policy> const& weights;
     scratch_of<policy>& scratch;
 
-    auto router() const noexcept
-    requires wraps_router<policy>
-    {
+    auto router() const noexcept requires wraps_router<policy> {
         return kit<My.router>{params.router, weights.router, scratch.router};
     }
 };

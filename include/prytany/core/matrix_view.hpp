@@ -43,9 +43,7 @@ struct matrix_view {
     constexpr matrix_view part(index_t first, index_t count) const noexcept {
         return {data + first * stride, count, cols, stride};
     }
-    constexpr operator matrix_view<T const>() const noexcept
-    requires(!std::is_const_v<T>)
-    {
+    constexpr operator matrix_view<T const>() const noexcept requires(!std::is_const_v<T>) {
         return {data, rows, cols, stride};
     }
 };

@@ -5,9 +5,10 @@
 #include <concepts>
 
 #include "prytany/core/config.hpp"
-#include "prytany/core/scalar.hpp"
 
 namespace prytany::inline PRYTANY_ABI {
+
+struct bf16;
 
 /// Where output `lane` of a panel lies within one stored k-step of elements of type T.
 ///
@@ -15,7 +16,7 @@ namespace prytany::inline PRYTANY_ABI {
 ///
 /// The pairs of bf16 make one 32-bit load give both registers with a shift and a mask.
 /// Test      tests/core/panel.test.cpp
-template <scalar T>
+template <class T>
 constexpr index_t lane_place(index_t lane) noexcept {
     if constexpr (std::same_as<T, bf16>) return lane < lanes ? 2 * lane : 2 * (lane - lanes) + 1;
     else return lane;

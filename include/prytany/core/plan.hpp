@@ -58,7 +58,8 @@ public:
     }
     /// Keeps only the first `count` slots of a token.
     void cut(index_t token, index_t count) noexcept {
-        counts_[at(token)] = static_cast<std::int32_t>(std::min<index_t>(count, counts_[at(token)]));
+        counts_[at(token)] =
+            static_cast<std::int32_t>(std::min<index_t>(count, counts_[at(token)]));
     }
     /// The plan of `count` tokens from token `first` on, while open: what one worker writes.
     plan part(index_t first, index_t count) const noexcept {

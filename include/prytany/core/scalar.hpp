@@ -58,8 +58,7 @@ struct f16 {
         auto const sign = static_cast<std::uint32_t>(bits & 0x8000u) << 16;
         auto const exponent = static_cast<std::uint32_t>(bits >> 10) & 0x1fu;
         auto const mantissa = static_cast<std::uint32_t>(bits & 0x3ffu);
-        if (exponent == 0x1fu)
-            return std::bit_cast<float>(sign | 0x7f800000u | (mantissa << 13));
+        if (exponent == 0x1fu) return std::bit_cast<float>(sign | 0x7f800000u | (mantissa << 13));
         if (exponent != 0)
             return std::bit_cast<float>(sign | ((exponent + 112u) << 23) | (mantissa << 13));
         float const tiny = static_cast<float>(mantissa) * 0x1p-24f; // exact
@@ -69,14 +68,13 @@ struct f16 {
 };
 
 template <class T>
-concept plain_value =
-    std::is_trivially_copyable_v<T> ||
+concept plain_value = std::is_trivially_copyable_v<T> ||
     unsatisfied<"a scalar is trivially copyable: weights of it are read straight from a file">();
 
 template <class T>
-concept through_float = (std::constructible_from<T, float> && requires(T x) {
-    static_cast<float>(x);
-}) || unsatisfied<"a scalar converts from float (rounding to nearest even) and to float">();
+concept through_float =
+    (std::constructible_from<T, float> && requires(T x) { static_cast<float>(x); }) ||
+    unsatisfied<"a scalar converts from float (rounding to nearest even) and to float">();
 
 /// A number type that weights may be stored in.
 ///

@@ -19,8 +19,8 @@ using kind_of = std::remove_const_t<decltype(Value)>;
 ///     shape{.model = 2048, .hidden = 1408, .experts = 64, .shared = 2}
 ///
 /// `model` is the width of a token, `hidden` the inner width of one expert, `experts` their number.
-/// `shared` experts run for every token, each `shared_hidden` wide (left out: `hidden`); several are
-/// fused into one of `shared · shared_hidden`.
+/// `shared` experts run for every token, each `shared_hidden` wide (left out: `hidden`); several
+/// are fused into one of `shared · shared_hidden`.
 /// Test      tests/core/shape.test.cpp
 struct shape {
     index_t model = dynamic;

@@ -76,8 +76,8 @@ private:
     using task = void (*)(void*, index_t, index_t);
 
     struct shared {
-        // The epoch of the loop in the upper half, the items not yet claimed in the lower: an item is
-        // claimed by one exchange, and while it is not done the loop's fields cannot change.
+        // The epoch of the loop in the upper half, the items not yet claimed in the lower: one
+        // exchange claims an item, and while it is not done the loop's fields cannot change.
         alignas(64) std::atomic<std::uint64_t> ticket{0};
         alignas(64) std::atomic<index_t> done{0};
         alignas(64) std::atomic<std::uint32_t> epoch{0};
@@ -110,7 +110,8 @@ private:
             for (auto seen = ticket.load(std::memory_order_acquire);;) {
                 auto const left = static_cast<std::uint32_t>(seen);
                 if (left == 0) return;
-                if (!ticket.compare_exchange_weak(seen, seen - 1, std::memory_order_acq_rel)) continue;
+                if (!ticket.compare_exchange_weak(seen, seen - 1, std::memory_order_acq_rel))
+                    continue;
                 if (!cancelled.load(std::memory_order_relaxed)) {
                     try {
                         call(object, count - static_cast<index_t>(left), worker);
@@ -169,7 +170,8 @@ private:
         return count.load(std::memory_order_relaxed);
     }
     void stop() noexcept {
-        if (forked_ != fork_count()) { // the threads are the parent's: leave them and their state be
+        if (forked_ !=
+            fork_count()) { // the threads are the parent's: leave them and their state be
             (void)new std::vector<std::thread>(std::move(threads_));
             (void)shared_.release();
             return;

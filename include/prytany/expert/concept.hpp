@@ -12,7 +12,8 @@
 
 namespace prytany::inline PRYTANY_ABI {
 
-/// One expert's share of a call: the rows it reads. It knows neither slot weights nor other experts.
+/// One expert's share of a call: the rows it reads. It knows neither slot weights nor other
+/// experts.
 struct work {
     kernel::picked_rows rows;
     index_t count = 0;
@@ -39,7 +40,8 @@ concept has_weights = requires { typename E::template weights<dense<float>{}>; }
     unsatisfied<"an expert needs a nested template <auto Format> struct weights: its matrices">();
 
 template <class E>
-concept has_tensors = requires(E const e, typename E::template weights<dense<float>{}>& w, shape size) {
+concept has_tensors = requires(E const e, typename E::template weights<dense<float>{}>& w,
+                               shape size) {
     e.tensors(w, size, [](auto) {});
 } || unsatisfied<"an expert needs tensors(weights, shape, visit): its matrices by name">();
 
@@ -71,8 +73,9 @@ struct any_sink {
 
 /// An expert whose result comes in two phases that may be cut into tiles, with the same bits.
 ///
-/// `rise` writes columns of the inner rows, `fall` turns whole inner rows into columns of the output;
-/// both count columns in panels. `fall` hands `sink(row, column, sums)` two registers of outputs.
+/// `rise` writes columns of the inner rows, `fall` turns whole inner rows into columns of the
+/// output; both count columns in panels. `fall` hands `sink(row, column, sums)` two registers of
+/// outputs.
 /// Models    ffn
 /// Test      tests/expert/concept.test.cpp
 template <class E>

@@ -15,8 +15,8 @@ inline constexpr bias biases = bias::all;
 ///
 ///     gated:  y = (act(x·Gᵀ + g) ⊙ (x·Uᵀ + u)) · Dᵀ + d        plain:  y = act(x·Uᵀ + u) · Dᵀ + d
 ///
-/// G, U [hidden, model], D [model, hidden]; g, u, d only with `biases`. Gate and up share panels, so
-/// the activation happens in registers.
+/// G, U [hidden, model], D [model, hidden]; g, u, d only with `biases`. Gate and up share panels,
+/// so the activation happens in registers.
 /// Source    Shazeer 2020, eq. 5–6, arXiv:2002.05202
 /// Models    expert_kind, tiled_expert
 /// Writes    one row for each row of work
@@ -46,7 +46,8 @@ struct ffn {
     void tensors(Weights& own, shape const& size, Visit&& visit) const {
         constexpr row_map gate{0, parts}, up{parts - 1, parts};
         auto const named = [](std::string_view role) { return tensor_name{"expert", role}; };
-        if constexpr (A::gated) visit(tensor{named("gate"), size.hidden, size.model, &own.up, gate});
+        if constexpr (A::gated)
+            visit(tensor{named("gate"), size.hidden, size.model, &own.up, gate});
         visit(tensor{named("up"), size.hidden, size.model, &own.up, up});
         visit(tensor{named("down"), size.model, size.hidden, &own.down});
         if (bias == bias::none) return;
@@ -82,13 +83,14 @@ struct ffn {
         kernel::multiply<Fixed.model>(in.rows, in.count, own.weights.up, first, last, write);
     }
     template <auto My, auto Format, shape Fixed, class Sink>
-    static void fall(work const& inner, expert_kit<My, Format, Fixed> own, index_t first, index_t last,
-                     Sink&& sink) noexcept {
+    static void fall(work const& inner, expert_kit<My, Format, Fixed> own, index_t first,
+                     index_t last, Sink&& sink) noexcept {
         auto const write = [&](index_t row, index_t panel, simd::float_pair sum) {
             if constexpr (My.bias == bias::all) add(own.weights.down_bias, panel, sum);
             sink(row, panel * panel_lanes, sum);
         };
-        kernel::multiply<Fixed.hidden>(inner.rows, inner.count, own.weights.down, first, last, write);
+        kernel::multiply<Fixed.hidden>(inner.rows, inner.count, own.weights.down, first, last,
+                                       write);
     }
     template <auto My, auto Format, shape Fixed>
     static void apply(work const& in, expert_kit<My, Format, Fixed> own, scratch& room,
@@ -103,7 +105,8 @@ struct ffn {
 private:
     static constexpr index_t parts = A::gated ? 2 : 1;
 
-    static PRYTANY_INLINE void add(column const& shift, index_t panel, simd::float_pair& sum) noexcept {
+    static PRYTANY_INLINE void add(column const& shift, index_t panel,
+                                   simd::float_pair& sum) noexcept {
         sum.low += simd::load(shift.data() + panel * panel_lanes);
         sum.high += simd::load(shift.data() + panel * panel_lanes + lanes);
     }

@@ -54,7 +54,7 @@ void visit(config const& from, F&& f) {
 
 /// Layer `index` of a model: its sizes and rules from config.json, its weights from a source.
 ///
-///     auto layer = family::load<dense<bf16>{}>(io::checkpoint{"model/"}, family::config{"model/"}, 3);
+///     auto layer = family::load<dense<bf16>{}>(io::checkpoint{"m/"}, family::config{"m/"}, 3);
 ///
 /// Throws    error: an unknown family, another rule, tensors missing, of other sizes or left over
 /// Test      tests/family/any.test.cpp

@@ -2,11 +2,12 @@
 // The config.json of a model on the hub.
 #pragma once
 
+#include <cstdint>
 #include <filesystem>
-#include <fstream>
 #include <initializer_list>
 #include <limits>
 #include <optional>
+#include <span>
 #include <string>
 #include <utility>
 
@@ -14,6 +15,7 @@
 
 #include "prytany/core/config.hpp"
 #include "prytany/core/error.hpp"
+#include "prytany/io/file.hpp"
 
 namespace prytany::inline PRYTANY_ABI {
 namespace family {
@@ -29,12 +31,17 @@ public:
     explicit config(std::filesystem::path path) {
         if (std::filesystem::is_directory(path)) path /= "config.json";
         where_ = path.string();
-        std::ifstream file(path);
-        if (!file) throw error(where_, "a readable file", "none");
-        json_ = nlohmann::json::parse(file, nullptr, false);
-        if (json_.is_discarded() || !json_.is_object()) throw error(where_, "a JSON object", "something else");
+        io::file const file(where_);
+        constexpr index_t most = index_t{16} << 20;
+        if (file.size() > most) throw error(where_, "at most 16 MiB", std::to_string(file.size()));
+        std::string text(static_cast<std::size_t>(file.size()), '\0');
+        file.read(0, std::as_writable_bytes(std::span(text)));
+        json_ = nlohmann::json::parse(text, nullptr, false);
+        if (json_.is_discarded() || !json_.is_object())
+            throw error(where_, "a JSON object", "something else");
     }
-    config(nlohmann::json values, std::string where) : json_(std::move(values)), where_(std::move(where)) {}
+    config(nlohmann::json values, std::string where)
+        : json_(std::move(values)), where_(std::move(where)) {}
 
     std::string const& where() const noexcept { return where_; }
     bool has(char const* key) const { return json_.contains(key) && !json_[key].is_null(); }
@@ -42,9 +49,10 @@ public:
     index_t integer(char const* key, std::optional<index_t> otherwise = {}) const {
         auto const* const v = find(key, otherwise.has_value(), "an integer");
         if (v == nullptr) return *otherwise;
-        bool const small = v->is_number_integer() &&
-                           (!v->is_number_unsigned() ||
-                            v->get<std::uint64_t>() <= std::uint64_t{std::numeric_limits<index_t>::max()});
+        bool const small =
+            v->is_number_integer() &&
+            (!v->is_number_unsigned() ||
+             v->get<std::uint64_t>() <= std::uint64_t{std::numeric_limits<index_t>::max()});
         if (!small) throw wrong(key, "an integer", *v);
         return v->get<index_t>();
     }

@@ -2,14 +2,21 @@
 // DeepSeek-MoE and DeepSeek-V2.
 #pragma once
 
+#include <string>
+#include <string_view>
+
+#include "prytany/expert/ffn.hpp"
 #include "prytany/family/config.hpp"
+#include "prytany/format/dense.hpp"
 #include "prytany/io/bind.hpp"
-#include "prytany/prytany.hpp"
+#include "prytany/layer/moe.hpp"
+#include "prytany/router/top_k.hpp"
 
 namespace prytany::inline PRYTANY_ABI {
 namespace family {
 
-/// Softmax over all experts, groups scored by their best expert, top-k, scaled; shared experts fused.
+/// Softmax over all experts, groups scored by their best expert, top-k, scaled; shared experts
+/// fused.
 ///
 /// DeepSeek-V2 never renormalises; DeepSeek-MoE does where config.json says so.
 /// Source    Dai et al. 2024, arXiv:2401.06066; DeepSeek-AI 2024, arXiv:2405.04434

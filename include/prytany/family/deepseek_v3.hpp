@@ -2,9 +2,16 @@
 // DeepSeek-V3 and R1.
 #pragma once
 
+#include <string>
+#include <string_view>
+
+#include "prytany/expert/ffn.hpp"
 #include "prytany/family/config.hpp"
+#include "prytany/format/dense.hpp"
 #include "prytany/io/bind.hpp"
-#include "prytany/prytany.hpp"
+#include "prytany/layer/moe.hpp"
+#include "prytany/router/biased.hpp"
+#include "prytany/router/top_k.hpp"
 
 namespace prytany::inline PRYTANY_ABI {
 namespace family {

@@ -2,9 +2,15 @@
 // Mixtral.
 #pragma once
 
+#include <string>
+#include <string_view>
+
+#include "prytany/expert/ffn.hpp"
 #include "prytany/family/config.hpp"
+#include "prytany/format/dense.hpp"
 #include "prytany/io/bind.hpp"
-#include "prytany/prytany.hpp"
+#include "prytany/layer/moe.hpp"
+#include "prytany/router/top_k.hpp"
 
 namespace prytany::inline PRYTANY_ABI {
 namespace family {

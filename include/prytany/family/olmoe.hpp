@@ -2,14 +2,21 @@
 // OLMoE.
 #pragma once
 
+#include <string>
+#include <string_view>
+
+#include "prytany/expert/ffn.hpp"
 #include "prytany/family/config.hpp"
+#include "prytany/format/dense.hpp"
 #include "prytany/io/bind.hpp"
-#include "prytany/prytany.hpp"
+#include "prytany/layer/moe.hpp"
+#include "prytany/router/top_k.hpp"
 
 namespace prytany::inline PRYTANY_ABI {
 namespace family {
 
-/// Softmax over all experts, top-k, not renormalised unless config.json says so; SwiGLU, none shared.
+/// Softmax over all experts, top-k, not renormalised unless config.json says so; SwiGLU, none
+/// shared.
 ///
 /// The width of an expert is `intermediate_size`.
 /// Source    Muennighoff et al. 2024, arXiv:2409.02060

@@ -2,15 +2,22 @@
 // Qwen1.5-MoE and Qwen2-MoE.
 #pragma once
 
+#include <string>
+#include <string_view>
+
+#include "prytany/expert/ffn.hpp"
 #include "prytany/family/config.hpp"
+#include "prytany/format/dense.hpp"
 #include "prytany/io/bind.hpp"
-#include "prytany/prytany.hpp"
+#include "prytany/layer/moe.hpp"
+#include "prytany/layer/option/shared.hpp"
+#include "prytany/router/top_k.hpp"
 
 namespace prytany::inline PRYTANY_ABI {
 namespace family {
 
-/// Softmax over all experts, top-k, renormalised where config.json says so; one shared expert of its
-/// own width behind a sigmoid gate.
+/// Softmax over all experts, top-k, renormalised where config.json says so; one shared expert of
+/// its own width behind a sigmoid gate.
 ///
 /// Source    Qwen team 2024, arXiv:2407.10671, §2.2.2
 /// Throws    error, for a config.json that another rule governs

@@ -27,7 +27,8 @@ struct decoder_names {
         }
         std::string const here = "model.layers." + std::to_string(layer) + ".";
         if (what.role == "norm")
-            return {here + (what.part == "attention" ? "input_layernorm.weight" : "post_attention_layernorm.weight")};
+            return {here + (what.part == "attention" ? "input_layernorm.weight"
+                                                     : "post_attention_layernorm.weight")};
         std::string_view const role = what.role;
         return {here + "self_attn." + std::string(role.substr(0, 1)) + "_proj." +
                 (role.ends_with("_bias") ? "bias" : "weight")};
@@ -50,10 +51,15 @@ struct qwen2_moe_decoder {
              {std::pair{"decoder_sparse_step", from.integer("decoder_sparse_step", 1) == 1},
               {"mlp_only_layers", from.entries("mlp_only_layers") == 0},
               {"use_sliding_window", !from.flag("use_sliding_window", false)}})
-            if (!good) throw error(from.where() + ": " + what, "a Mixture of Experts and full attention in every layer",
-                                   "another layout");
-        index_t const size = from.integer("hidden_size"), heads = from.integer("num_attention_heads");
-        if (heads < 1) throw error(from.where() + ": num_attention_heads", "at least 1", std::to_string(heads));
+            if (!good)
+                throw error(from.where() + ": " + what,
+                            "a Mixture of Experts and full attention in every layer",
+                            "another layout");
+        index_t const size = from.integer("hidden_size"),
+                      heads = from.integer("num_attention_heads");
+        if (heads < 1)
+            throw error(from.where() + ": num_attention_heads", "at least 1",
+                        std::to_string(heads));
         return {.vocabulary = from.integer("vocab_size"),
                 .layers = from.integer("num_hidden_layers"),
                 .attention = {.model = size,
@@ -62,7 +68,8 @@ struct qwen2_moe_decoder {
                               .head = from.integer("head_dim", size / heads),
                               .positions = from.integer("max_position_embeddings"),
                               .biases = from.flag("qkv_bias", true),
-                              .rope_base = rope.number("rope_theta", from.number("rope_theta", 10000.0)),
+                              .rope_base =
+                                  rope.number("rope_theta", from.number("rope_theta", 10000.0)),
                               .epsilon = static_cast<float>(from.number("rms_norm_eps", 1e-6))}};
     }
     template <io::tensor_source Source>
@@ -73,7 +80,8 @@ struct qwen2_moe_decoder {
         whole.for_each_tensor([&](auto const& t, index_t layer) {
             bool const outer = t.name.part == "decoder" || t.name.part == "attention";
             if (names.tied && t.name.role == "head") return reader.share(t, names(t.name, layer));
-            reader.take(t, outer ? names(t.name, layer) : qwen2_moe::names(layer)(source, t.name, t.rows));
+            reader.take(t, outer ? names(t.name, layer)
+                                 : qwen2_moe::names(layer)(source, t.name, t.rows));
         });
         reader.finish("");
         return whole;

@@ -17,7 +17,9 @@ template <auto Format>
 class packed;
 
 template <class F>
-concept has_format_aspect = requires { typename F::aspect; requires std::same_as<typename F::aspect, format_aspect>; } ||
+concept has_format_aspect = requires {
+    requires std::same_as<typename F::aspect, format_aspect>;
+} ||
     unsatisfied<"a weight format names its aspect: using aspect = format_aspect">();
 
 template <class F>

@@ -39,8 +39,8 @@ struct dense {
 ///
 ///     panel p, step k:   W[p · panel + lane, k]  for lane = 0 … panel - 1
 ///
-/// One token and many tokens read the same panels in the same order. Rows are filled up with zeros to
-/// a whole panel. Kernels compute in float, so double weights are stored as float.
+/// One token and many tokens read the same panels in the same order. Rows are filled up with zeros
+/// to a whole panel. Kernels compute in float, so double weights are stored as float.
 /// Throws    std::bad_alloc
 /// Test      tests/format/dense.test.cpp
 template <scalar T, dense<T> Format>
@@ -69,14 +69,14 @@ public:
         for (index_t k = 0; k < cols_; ++k)
             to[static_cast<std::size_t>(k)] = static_cast<float>(from[k * panel_lanes]);
     }
-    element const* panel(index_t p) const noexcept { return steps_.data() + p * cols_ * panel_lanes; }
+    element const* panel(index_t p) const noexcept {
+        return steps_.data() + p * cols_ * panel_lanes;
+    }
     index_t rows() const noexcept { return rows_; }
     index_t cols() const noexcept { return cols_; }
     index_t panels() const noexcept { return panels_; }
     /// What streaming the whole matrix reads.
-    index_t bytes() const noexcept {
-        return steps_.size() * static_cast<index_t>(sizeof(element));
-    }
+    index_t bytes() const noexcept { return steps_.size() * static_cast<index_t>(sizeof(element)); }
 
 private:
     buffer<element> steps_;

@@ -64,14 +64,16 @@ struct tensor {
 
     tensor(tensor_name what, index_t row_count, index_t col_count, Store* in, row_map where = {},
            bool one_dimension = false)
-        : name(what), rows(row_count), cols(col_count), store(in), place(where), vector(one_dimension) {}
+        : name(what), rows(row_count), cols(col_count), store(in), place(where),
+          vector(one_dimension) {}
 
     void allocate() const {
         if (place.part == 0) store->resize(place.packed_rows(rows), cols);
     }
     void pack(matrix_view<float const> from) const {
         check(from.rows, from.cols);
-        for (index_t r = 0; r < rows; ++r) pack_row(r, {from.row(r), static_cast<std::size_t>(cols)});
+        for (index_t r = 0; r < rows; ++r)
+            pack_row(r, {from.row(r), static_cast<std::size_t>(cols)});
     }
     void pack_row(index_t row, std::span<float const> from) const { store->pack(place(row), from); }
     void unpack(matrix_view<float> to) const {

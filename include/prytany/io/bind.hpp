@@ -25,8 +25,9 @@ struct place {
     std::string scales{};
 };
 
-/// The names of most families on the hub: one tensor for each expert's matrix, or all experts stacked
-/// in `experts.gate_up_proj` [experts, 2 · hidden, model] and `experts.down_proj`; the file decides.
+/// The names of most families on the hub: one tensor for each expert's matrix, or all experts
+/// stacked in `experts.gate_up_proj` [experts, 2 · hidden, model] and `experts.down_proj`; the
+/// file decides.
 ///
 ///     load(layer, file, deepseek{"model.layers.3.mlp."})
 ///
@@ -65,8 +66,8 @@ inline hub_names deepseek(std::string prefix) {
     return names;
 }
 
-/// gpt-oss: gate and up interleaved, all experts stacked; [experts, inputs, outputs] in floats, or 4-bit
-/// blocks [experts, outputs, inputs / 32, 16] with a scale for each; "model.layers.3.mlp.".
+/// gpt-oss: gate and up interleaved, all experts stacked; [experts, inputs, outputs] in floats, or
+/// 4-bit blocks [experts, outputs, inputs / 32, 16] with a scale for each; "model.layers.3.mlp.".
 ///
 /// Test      tests/io/bind.test.cpp
 struct gpt_oss {

@@ -25,11 +25,12 @@ namespace io {
 ///     io::checkpoint model{"models/olmoe"};
 ///     model.read(*model.find("lm_head.weight"), 0, floats);
 ///
-/// Every file is opened and its header checked at once. A shard lies in the folder itself: its name has
-/// no slash, and a symbolic link leads to the folder or, as in the hub's cache, to ../../blobs.
-/// A tensor of a shard which the index leaves out is there too.
+/// Every file is opened and its header checked at once. A shard lies in the folder itself: its
+/// name has no slash, and a symbolic link leads to the folder or, as in the hub's cache, to
+/// ../../blobs. A tensor of a shard which the index leaves out is there too.
 /// Models    tensor_source
-/// Throws    error: a shard or a tensor missing, a tensor in two shards or in another than the index
+/// Throws    error: a shard or a tensor missing, a tensor in two shards or in another than the
+///           index
 ///           says, a name that leaves the folder; what `safetensors` throws
 /// Test      tests/io/checkpoint.test.cpp
 class checkpoint {

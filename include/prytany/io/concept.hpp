@@ -116,8 +116,9 @@ concept has_commit = requires(S& sink) {
 }
 || unsatisfied<"a tensor sink needs commit(): only then is there a new file, whole and on disk">();
 
-/// Takes tensors in two passes, since a file begins with the list of all of them: first declare every
-/// tensor, then write them, in any order of tensors and each from its first element to its last.
+/// Takes tensors in two passes, since a file begins with the list of all of them: first declare
+/// every tensor, then write them, in any order of tensors and each from its first element to its
+/// last.
 ///
 ///     sink.declare("gate.weight", element::bf16, {64, 2048});
 ///     for (…) sink.write("gate.weight", one_row);

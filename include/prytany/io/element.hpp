@@ -62,7 +62,8 @@ struct truth {
     constexpr explicit operator float() const noexcept { return bits != 0 ? 1.0f : 0.0f; }
 };
 
-/// Calls use(T{}) with the C++ type of `type`; false where C++ has none (eight bits and fewer, C64).
+/// Calls use(T{}) with the C++ type of `type`; false where C++ has none (eight bits and fewer,
+/// C64).
 template <class Use>
 constexpr bool with_number(element type, Use use) {
     switch (type) {
@@ -113,8 +114,8 @@ constexpr bool reads_as_float(element type) noexcept {
     return with_number(type, [](auto) {});
 }
 
-/// The numbers in `from`, which may be unaligned, as floats: integers and F64 round to nearest, and an
-/// F64 beyond the range of float becomes an infinity.
+/// The numbers in `from`, which may be unaligned, as floats: integers and F64 round to nearest,
+/// and an F64 beyond the range of float becomes an infinity.
 ///
 /// Pre       from.size() is to.size() elements
 /// Throws    error that names the type where it has no C++ number

@@ -21,8 +21,9 @@
 namespace prytany::inline PRYTANY_ABI {
 namespace io {
 
-/// How a file is read: with a system call for each piece, or through a mapping of all of it. A mapped
-/// file that somebody truncates while it is read ends the process (SIGBUS): map what you own.
+/// How a file is read: with a system call for each piece, or through a mapping of all of it. A
+/// mapped file that somebody truncates while it is read ends the process (SIGBUS): map what you
+/// own.
 enum class access { read, map };
 
 /// The operating system, as the reader of files sees it; tests put another one in its place.
@@ -49,7 +50,8 @@ inline std::string system_text(int code = errno) { return std::generic_category(
 
 /// A regular file, open for reading from any thread.
 ///
-/// Throws    error: not a regular file, a failed call, an end of file inside a read, and a file that
+/// Throws    error: not a regular file, a failed call, an end of file inside a read, and a file
+///           that
 ///           has another size or time than when it was opened, or was deleted or replaced since
 /// Test      tests/io/file.test.cpp
 template <class System = system_calls>

@@ -68,7 +68,8 @@ private:
 /// string(string&), number(index_t) for whole numbers from 0 on that fit, other(what) for the rest.
 ///
 /// `base` is where the text begins in its file. No recursion; a string may be moved from.
-/// Throws    error: not UTF-8, a NUL or a byte order mark (the parser takes both), not JSON, too deep;
+/// Throws    error: not UTF-8, a NUL or a byte order mark (the parser takes both), not JSON, too
+///           deep;
 ///           what the reader throws
 /// Test      tests/io/json.test.cpp
 template <class Reader>

@@ -11,7 +11,8 @@
 namespace prytany::inline PRYTANY_ABI {
 namespace io {
 
-/// The most that a file may ask for: one that asks for more is an error, before memory is taken for it.
+/// The most that a file may ask for: one that asks for more is an error, before memory is taken
+/// for it.
 ///
 /// Test      tests/io/limits.test.cpp
 struct limits {

@@ -20,7 +20,8 @@ namespace prytany::inline PRYTANY_ABI {
 namespace io {
 
 /// Reads matrices from a source and keeps account of what was read: `finish` throws unless every
-/// wanted tensor was there with the right sizes, and every tensor under a prefix was read exactly once.
+/// wanted tensor was there with the right sizes, and every tensor under a prefix was read exactly
+/// once.
 ///
 /// Throws    error, naming what is missing, what has other sizes and what is left over
 /// Test      tests/io/load.test.cpp
@@ -165,7 +166,7 @@ private:
 
 /// Fills every matrix of a layer from the places that `names` tells.
 ///
-///     io::load(layer, io::safetensors{"model.safetensors"}, io::mixtral("model.layers.0.block_sparse_moe."))
+///     io::load(layer, io::safetensors{"model.safetensors"}, io::qwen_moe("model.layers.0.mlp."))
 ///
 /// Throws    error: tensors missing, of other sizes, or left over under the names' prefix
 /// Test      tests/io/load.test.cpp

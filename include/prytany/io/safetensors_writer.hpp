@@ -25,8 +25,8 @@
 namespace prytany::inline PRYTANY_ABI {
 namespace io {
 
-/// Writes a safetensors file, byte for byte as the reference writer does: tensors by falling alignment
-/// of their type, then by name; the header padded with spaces to 8 bytes.
+/// Writes a safetensors file, byte for byte as the reference writer does: tensors by falling
+/// alignment of their type, then by name; the header padded with spaces to 8 bytes.
 ///
 ///     io::safetensors_writer out{"model.safetensors", {{"format", "pt"}}};
 ///     out.declare("gate.weight", io::element::bf16, {64, 2048});
@@ -34,7 +34,8 @@ namespace io {
 ///     out.commit();
 ///
 /// Models    tensor_sink
-/// Throws    error: what `new_file` throws; a name twice, none, too long or not UTF-8; a size that does
+/// Throws    error: what `new_file` throws; a name twice, none, too long or not UTF-8; a size that
+///           does
 ///           not fit; a tensor written beyond its end, or at commit() not to its end
 /// Test      tests/io/safetensors_writer.test.cpp
 template <class System = writing_calls>

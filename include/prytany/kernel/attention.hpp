@@ -15,8 +15,8 @@ namespace kernel {
 
 /// The keys and values of one head.
 ///
-/// Keys lie in blocks of `lanes` positions, feature-major, so that scores of `lanes` positions are one
-/// chain of fused multiply-adds; values lie row by row, each row filled up to whole registers.
+/// Keys lie in blocks of `lanes` positions, feature-major, so that scores of `lanes` positions are
+/// one chain of fused multiply-adds; values lie row by row, each row filled up to whole registers.
 ///
 ///     key (position s, feature c)   = keys[(s / W) · W · size + c · W + s mod W]
 ///     value (position s, feature c) = values[s · value_stride + c]
@@ -53,7 +53,8 @@ inline void softmax(float* scores, index_t count) noexcept {
         total += e;
     }
     auto const factor = simd::fill(1.0f / simd::sum(total));
-    for (index_t i = 0; i < count; i += lanes) simd::store(scores + i, simd::load(scores + i) * factor);
+    for (index_t i = 0; i < count; i += lanes)
+        simd::store(scores + i, simd::load(scores + i) * factor);
 }
 
 /// Scores of Rows queries against whole blocks of positions.
@@ -66,19 +67,22 @@ PRYTANY_INLINE void score_block(float const* const (&queries)[Rows], cached_head
     for (index_t c = 0; c < head.size; ++c) {
         auto const key = simd::load(keys + c * lanes);
         PRYTANY_UNROLL
-        for (std::size_t r = 0; r < Rows; ++r) sum[r] = simd::fma(simd::fill(queries[r][c]), key, sum[r]);
+        for (std::size_t r = 0; r < Rows; ++r)
+            sum[r] = simd::fma(simd::fill(queries[r][c]), key, sum[r]);
     }
 }
 
 /// Adds p_s · value_s for the positions [first, last) to Rows sums of Registers registers.
 template <std::size_t Rows, std::size_t Registers>
 PRYTANY_INLINE void mix(float const* const (&weights)[Rows], float const* values, index_t stride,
-                        index_t first, index_t last, simd::floats (&sum)[Rows][Registers]) noexcept {
+                        index_t first, index_t last,
+                        simd::floats (&sum)[Rows][Registers]) noexcept {
     for (index_t s = first; s < last; ++s) {
         float const* const value = values + s * stride;
         simd::floats v[Registers];
         PRYTANY_UNROLL
-        for (std::size_t j = 0; j < Registers; ++j) v[j] = simd::load(value + static_cast<index_t>(j) * lanes);
+        for (std::size_t j = 0; j < Registers; ++j)
+            v[j] = simd::load(value + static_cast<index_t>(j) * lanes);
         PRYTANY_UNROLL
         for (std::size_t r = 0; r < Rows; ++r) {
             auto const p = simd::fill(weights[r][s]);
@@ -102,7 +106,8 @@ void attend_rows(float const* const (&queries)[Rows], index_t const (&seen)[Rows
     for (index_t b = 0; b * lanes < most; ++b) {
         simd::floats sum[Rows];
         score_block(queries, head, b, sum);
-        for (std::size_t r = 0; r < Rows; ++r) simd::store(scores.row(static_cast<index_t>(r)) + b * lanes, sum[r] * factor);
+        for (std::size_t r = 0; r < Rows; ++r)
+            simd::store(scores.row(static_cast<index_t>(r)) + b * lanes, sum[r] * factor);
     }
     float const* weights[Rows];
     for (std::size_t r = 0; r < Rows; ++r) {
@@ -111,22 +116,23 @@ void attend_rows(float const* const (&queries)[Rows], index_t const (&seen)[Rows
     }
     constexpr index_t pair = 2;
     for (index_t c = 0; c < head.size; c += pair * lanes) {
-        auto const columns = [&]<std::size_t Registers>(std::integral_constant<std::size_t, Registers>) {
-            simd::floats sum[Rows][Registers];
-            for (auto& row : sum)
-                for (auto& register_ : row) register_ = simd::fill(0.0f);
-            mix(weights, head.values + c, head.value_stride, 0, least, sum);
-            for (std::size_t r = 0; r < Rows; ++r) {
-                float const* const one[1] = {weights[r]};
-                simd::floats rest[1][Registers];
-                for (std::size_t j = 0; j < Registers; ++j) rest[0][j] = sum[r][j];
-                mix(one, head.values + c, head.value_stride, least, seen[r], rest);
-                for (std::size_t j = 0; j < Registers; ++j) {
-                    index_t const column = c + static_cast<index_t>(j) * lanes;
-                    simd::store_first(out[r] + column, rest[0][j], head.size - column);
+        auto const columns =
+            [&]<std::size_t Registers>(std::integral_constant<std::size_t, Registers>) {
+                simd::floats sum[Rows][Registers];
+                for (auto& row : sum)
+                    for (auto& register_ : row) register_ = simd::fill(0.0f);
+                mix(weights, head.values + c, head.value_stride, 0, least, sum);
+                for (std::size_t r = 0; r < Rows; ++r) {
+                    float const* const one[1] = {weights[r]};
+                    simd::floats rest[1][Registers];
+                    for (std::size_t j = 0; j < Registers; ++j) rest[0][j] = sum[r][j];
+                    mix(one, head.values + c, head.value_stride, least, seen[r], rest);
+                    for (std::size_t j = 0; j < Registers; ++j) {
+                        index_t const column = c + static_cast<index_t>(j) * lanes;
+                        simd::store_first(out[r] + column, rest[0][j], head.size - column);
+                    }
                 }
-            }
-        };
+            };
         if (head.size - c > lanes) columns(std::integral_constant<std::size_t, 2>{});
         else columns(std::integral_constant<std::size_t, 1>{});
     }

@@ -15,9 +15,11 @@ namespace kernel {
 inline float dot(float const* x, float const* y, index_t count) noexcept {
     auto total = simd::fill(0.0f);
     index_t i = 0;
-    for (; i + lanes <= count; i += lanes) total = simd::fma(simd::load(x + i), simd::load(y + i), total);
+    for (; i + lanes <= count; i += lanes)
+        total = simd::fma(simd::load(x + i), simd::load(y + i), total);
     if (i < count)
-        total = simd::fma(simd::load_first(x + i, count - i), simd::load_first(y + i, count - i), total);
+        total = simd::fma(simd::load_first(x + i, count - i), simd::load_first(y + i, count - i),
+                          total);
     return simd::sum(total);
 }
 

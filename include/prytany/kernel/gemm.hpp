@@ -89,7 +89,8 @@ PRYTANY_INLINE void run_tile(picked_rows rows, T const* panels, index_t stride, 
     tile<Rows, Panels, Depth>(rows.from(row), panels + panel * stride, stride, depth, out);
     for (std::size_t r = 0; r < Rows; ++r)
         for (std::size_t p = 0; p < Panels; ++p)
-            sink(row + static_cast<index_t>(r), panel + static_cast<index_t>(p), out[r * Panels + p]);
+            sink(row + static_cast<index_t>(r), panel + static_cast<index_t>(p),
+                 out[r * Panels + p]);
 }
 
 /// One to three rows: several panels at once, each a stream of its own from memory.
@@ -111,7 +112,8 @@ void few_rows(picked_rows rows, T const* panels, index_t stride, index_t depth, 
 template <std::size_t Rows, index_t Depth, class T, class Sink>
 PRYTANY_INLINE void some_rows(index_t count, picked_rows rows, T const* panels, index_t stride,
                               index_t depth, index_t row, index_t panel, Sink& sink) {
-    if (count == static_cast<index_t>(Rows)) return run_tile<Rows, 1, Depth>(rows, panels, stride, depth, row, panel, sink);
+    if (count == static_cast<index_t>(Rows))
+        return run_tile<Rows, 1, Depth>(rows, panels, stride, depth, row, panel, sink);
     if constexpr (Rows > 4)
         some_rows<Rows - 1, Depth>(count, rows, panels, stride, depth, row, panel, sink);
 }
@@ -134,9 +136,12 @@ void multiply(picked_rows rows, index_t count, packed<Format> const& weights, in
     constexpr index_t most = simd::block_rows;
     index_t const depth = weights.cols(), stride = depth * panel_lanes;
     auto const* const panels = weights.panel(0);
-    if (count == 1) return detail::few_rows<1, 4, Depth>(rows, panels, stride, depth, first, last, sink);
-    if (count == 2) return detail::few_rows<2, 2, Depth>(rows, panels, stride, depth, first, last, sink);
-    if (count == 3) return detail::few_rows<3, 2, Depth>(rows, panels, stride, depth, first, last, sink);
+    if (count == 1)
+        return detail::few_rows<1, 4, Depth>(rows, panels, stride, depth, first, last, sink);
+    if (count == 2)
+        return detail::few_rows<2, 2, Depth>(rows, panels, stride, depth, first, last, sink);
+    if (count == 3)
+        return detail::few_rows<3, 2, Depth>(rows, panels, stride, depth, first, last, sink);
     // rows in groups that stay in the second-level cache, each cut into nearly equal tiles
     index_t const cached = (index_t{384} << 10) / (depth * index_t{sizeof(float)} + 1);
     index_t const group = std::clamp<index_t>(cached / most * most, 2 * most, 16 * most);
@@ -147,10 +152,11 @@ void multiply(picked_rows rows, index_t count, packed<Format> const& weights, in
                 index_t const begin = here * t / tiles, size = here * (t + 1) / tiles - begin;
                 if (size < 4)
                     for (index_t r = begin; r < begin + size; ++r)
-                        detail::run_tile<1, 1, Depth>(rows, panels, stride, depth, from + r, p, sink);
+                        detail::run_tile<1, 1, Depth>(rows, panels, stride, depth, from + r, p,
+                                                      sink);
                 else
-                    detail::some_rows<static_cast<std::size_t>(most), Depth>(size, rows, panels, stride, depth, from + begin, p,
-                                                   sink);
+                    detail::some_rows<static_cast<std::size_t>(most), Depth>(
+                        size, rows, panels, stride, depth, from + begin, p, sink);
             }
     }
 }

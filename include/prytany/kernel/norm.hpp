@@ -51,9 +51,11 @@ inline void rms_norm(float const* x, float const* weight, float* y, index_t coun
 inline void layer_norm(float const* x, float const* weight, float const* bias, float* y,
                        index_t count, float epsilon) noexcept {
     auto const n = static_cast<float>(count);
-    float const mean = detail::sum_over(count, [&](auto total, index_t i, index_t left) {
-                           return total + simd::load_first(x + i, left);
-                       }) / n;
+    float const mean = detail::sum_over(count,
+                                        [&](auto total, index_t i, index_t left) {
+                                            return total + simd::load_first(x + i, left);
+                                        }) /
+                       n;
     float const squares = detail::sum_over(count, [&](auto total, index_t i, index_t left) {
         auto const v = simd::first_of(simd::load_first(x + i, left) - simd::fill(mean), left);
         return simd::fma(v, v, total);

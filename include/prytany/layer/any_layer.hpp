@@ -16,19 +16,19 @@ namespace prytany::inline PRYTANY_ABI {
 namespace detail {
 
 inline std::string sizes_text(shape const& s) {
-    return "model " + std::to_string(s.model) + ", hidden " + std::to_string(s.hidden) + ", experts " +
-           std::to_string(s.experts) + ", shared " + std::to_string(s.shared);
+    return "model " + std::to_string(s.model) + ", hidden " + std::to_string(s.hidden) +
+           ", experts " + std::to_string(s.experts) + ", shared " + std::to_string(s.shared);
 }
 
 } // namespace detail
 
 /// The run-time twin of a layer: holds one of several compiled ones.
 ///
-///     any_layer<moe<shape{128, 64, 16}, top_k{.k = 4}, ffn{swiglu}>, moe<shape{}, top_k{}, ffn{swiglu}>>
-///         layer{sizes, numbers};          // the first whose fixed sizes and k agree: the fast path
+///     using fixed = moe<shape{128, 64, 16}, top_k{.k = 4}, ffn{swiglu}>;
+///     any_layer<fixed, moe<shape{}, top_k{}, ffn{swiglu}>> layer{sizes, numbers}; // first fit
 ///
-/// Layers of other kinds are put in as they are: `any_layer<A, B> layer{B{…}}`. It does what the held
-/// layer does, with the same bits.
+/// Layers of other kinds are put in as they are: `any_layer<A, B> layer{B{…}}`. It does what the
+/// held layer does, with the same bits.
 /// Models    moe_layer
 /// Cost      one indirect jump a call
 /// Throws    error, if no compiled layer accepts the sizes and numbers
@@ -68,11 +68,13 @@ public:
         });
     }
     template <executor X, class Observer = unobserved>
-    void forward(input const& in, matrix_view<float> out, workspace& ws, X&& pool, Observer&& watch = {}) const {
+    void forward(input const& in, matrix_view<float> out, workspace& ws, X&& pool,
+                 Observer&& watch = {}) const {
         visit([&](auto const& layer) { layer.forward(in, out, ws, pool, watch); });
     }
     template <executor X, class Observer = unobserved>
-    void run(scratch& room, input const& in, matrix_view<float> out, X&& pool, Observer&& watch = {}) const {
+    void run(scratch& room, input const& in, matrix_view<float> out, X&& pool,
+             Observer&& watch = {}) const {
         visit([&]<class L>(L const& layer) {
             layer.run(std::get<typename L::scratch>(room), in, out, pool, watch);
         });
@@ -86,11 +88,13 @@ private:
         std::optional<std::variant<Layers...>> made;
         auto const attempt = [&]<class L>(std::type_identity<L>) {
             if constexpr (std::is_constructible_v<L, shape const&, Params const&>)
-                if (!made && L::accepts(size, numbers)) made.emplace(std::in_place_type<L>, size, numbers);
+                if (!made && L::accepts(size, numbers))
+                    made.emplace(std::in_place_type<L>, size, numbers);
         };
         (attempt(std::type_identity<Layers>{}), ...);
         if (!made)
-            throw error("any_layer", "one of the " + std::to_string(sizeof...(Layers)) + " compiled layers",
+            throw error("any_layer",
+                        "one of the " + std::to_string(sizeof...(Layers)) + " compiled layers",
                         detail::sizes_text(size));
         return std::move(*made);
     }

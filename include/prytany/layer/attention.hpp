@@ -38,8 +38,8 @@ public:
           values_(size.kv_heads * blocks_ * lanes * stride_) {}
 
     kernel::cached_head head(index_t h) noexcept {
-        return {keys_.data() + h * blocks_ * lanes * head_, values_.data() + h * blocks_ * lanes * stride_,
-                head_, stride_};
+        return {keys_.data() + h * blocks_ * lanes * head_,
+                values_.data() + h * blocks_ * lanes * stride_, head_, stride_};
     }
 
 private:
@@ -53,7 +53,8 @@ private:
 ///
 /// Query heads share `heads / kv_heads` to one head of keys and values. A token has the same bits
 /// whether its sequence comes at once, in pieces or token by token, with any number of threads.
-/// Source    Vaswani et al. 2017, arXiv:1706.03762; grouped heads: Ainslie et al. 2023, arXiv:2305.13245
+/// Source    Vaswani et al. 2017, arXiv:1706.03762; grouped heads: Ainslie et al. 2023,
+///           arXiv:2305.13245
 /// Compile   Format        Run   attention_shape
 /// Throws    error at construction, for sizes that do not fit together
 /// Test      tests/layer/attention.test.cpp
@@ -85,12 +86,14 @@ public:
         room.normed = memory.take<float>(tokens, size_.model);
         room.projected = memory.take<float>(tokens, qkv_.panels() * panel_lanes);
         room.mixed = memory.take<float>(tokens, size_.heads * size_.head);
-        room.scores = memory.take<float>(4 * workers, (size_.positions + lanes - 1) / lanes * lanes);
+        room.scores =
+            memory.take<float>(4 * workers, (size_.positions + lanes - 1) / lanes * lanes);
     }
 
     /// Adds the block to `x` [tokens, model], the tokens of one sequence from `position` on.
     template <executor X>
-    void run(scratch& room, matrix_view<float> x, index_t position, kv_cache& cache, X&& pool) const {
+    void run(scratch& room, matrix_view<float> x, index_t position, kv_cache& cache,
+             X&& pool) const {
         project(room, x, position, cache, pool);
         mix(room, x.rows, position, cache, pool);
         detail::over_rows_or_panels(
@@ -111,15 +114,20 @@ private:
     column qkv_bias_, norm_;
 
     static attention_shape const& check(attention_shape const& size) {
-        for (auto [name, value] : {std::pair{"model", size.model}, {"heads", size.heads},
-                                   {"kv_heads", size.kv_heads}, {"head", size.head},
+        for (auto [name, value] : {std::pair{"model", size.model},
+                                   {"heads", size.heads},
+                                   {"kv_heads", size.kv_heads},
+                                   {"head", size.head},
                                    {"positions", size.positions}})
-            if (value < 1) throw error(std::string("attention.") + name, "at least 1", std::to_string(value));
+            if (value < 1)
+                throw error(std::string("attention.") + name, "at least 1", std::to_string(value));
         if (size.heads % size.kv_heads != 0)
-            throw error("attention.kv_heads", "a divisor of " + std::to_string(size.heads) + " heads",
+            throw error("attention.kv_heads",
+                        "a divisor of " + std::to_string(size.heads) + " heads",
                         std::to_string(size.kv_heads));
         if (size.head % 2 != 0)
-            throw error("attention.head", "an even number, for rotation", std::to_string(size.head));
+            throw error("attention.head", "an even number, for rotation",
+                        std::to_string(size.head));
         return size;
     }
     template <class Self, class Visit>
@@ -143,10 +151,12 @@ private:
     }
 
     template <class X>
-    void project(scratch& room, matrix_view<float> x, index_t position, kv_cache& cache, X&& pool) const {
+    void project(scratch& room, matrix_view<float> x, index_t position, kv_cache& cache,
+                 X&& pool) const {
         auto const norm = [&](index_t first, index_t rows) {
             for (index_t t = first; t < first + rows; ++t)
-                kernel::rms_norm(x.row(t), norm_.data(), room.normed.row(t), size_.model, size_.epsilon);
+                kernel::rms_norm(x.row(t), norm_.data(), room.normed.row(t), size_.model,
+                                 size_.epsilon);
         };
         auto const keep = [&](index_t first, index_t rows) {
             index_t const head = size_.head;
@@ -182,7 +192,8 @@ private:
     template <class X>
     void mix(scratch& room, index_t tokens, index_t position, kv_cache& cache, X&& pool) const {
         constexpr index_t together = 16;
-        index_t const group = size_.heads / size_.kv_heads, blocks = (tokens + together - 1) / together;
+        index_t const group = size_.heads / size_.kv_heads,
+                      blocks = (tokens + together - 1) / together;
         float const scale = 1.0f / std::sqrt(static_cast<float>(size_.head));
         auto const item = [&](index_t i, index_t worker) {
             index_t const kv = i % size_.kv_heads, first = i / size_.kv_heads * together;

@@ -40,11 +40,12 @@ concept has_visits = requires(L& layer, L const& fixed) {
 template <class L>
 concept has_layer_scratch = requires(L const& layer, typename L::scratch& room, arena& memory) {
     layer.lay_out(room, memory, index_t{}, index_t{});
-} || unsatisfied<"a layer needs scratch and lay_out(scratch, arena, tokens, workers): its memory of a call">();
+} || unsatisfied<"a layer needs scratch and lay_out(scratch, arena, tokens, workers): the memory "
+                 "of a call">();
 
 template <class L>
-concept has_forward = requires(L const& layer, input const& in, matrix_view<float> out, workspace& ws,
-                               sequential& pool) {
+concept has_forward = requires(L const& layer, input const& in, matrix_view<float> out,
+                               workspace& ws, sequential& pool) {
     layer.forward(in, out, ws, pool);
     layer.forward(in, out, ws, pool, unobserved{});
 } || unsatisfied<"a layer needs forward(input, rows, workspace, pool[, observer]) const">();

@@ -30,7 +30,7 @@ struct unobserved_decoder {
 
 /// A pre-norm decoder-only language model whose feed-forward part is a Mixture of Experts:
 ///
-///     x = E[token];   per layer: x += attention(x),  x += moe(rms_norm(x));   logits = rms_norm(x) · Hᵀ
+///     x = E[token];   per layer: x += attention(x), x += moe(norm(x));   logits = norm(x) · Hᵀ
 ///
 /// `Layer` is the Mixture of Experts, `Format` stores attention, embedding and head. Weights are
 /// const during a call; a `state` holds the sequence so far, a workspace the memory of the call.
@@ -65,14 +65,17 @@ public:
     /// `make(i)` gives the Mixture of Experts of layer i.
     template <class Make>
     decoder(decoder_shape const& size, Make&& make) : shape_(size) {
-        if (size.vocabulary < 1) throw error("decoder.vocabulary", "at least 1", std::to_string(size.vocabulary));
-        if (size.layers < 1) throw error("decoder.layers", "at least 1", std::to_string(size.layers));
+        if (size.vocabulary < 1)
+            throw error("decoder.vocabulary", "at least 1", std::to_string(size.vocabulary));
+        if (size.layers < 1)
+            throw error("decoder.layers", "at least 1", std::to_string(size.layers));
         index_t const model = size.attention.model;
         for (index_t i = 0; i < size.layers; ++i) {
             blocks_.push_back({attention_block<Format>(size.attention), {}, make(i)});
             blocks_.back().norm.resize(model, 1);
             if (blocks_.back().moe.sizes().model != model)
-                throw error("decoder layer " + std::to_string(i), "model width " + std::to_string(model),
+                throw error("decoder layer " + std::to_string(i),
+                            "model width " + std::to_string(model),
                             std::to_string(blocks_.back().moe.sizes().model));
         }
         embedding_.resize(size.vocabulary, model);
@@ -83,7 +86,9 @@ public:
     decoder_shape const& sizes() const noexcept { return shape_; }
     index_t layers() const noexcept { return static_cast<index_t>(blocks_.size()); }
     Layer& layer(index_t i) noexcept { return blocks_[static_cast<std::size_t>(i)].moe; }
-    Layer const& layer(index_t i) const noexcept { return blocks_[static_cast<std::size_t>(i)].moe; }
+    Layer const& layer(index_t i) const noexcept {
+        return blocks_[static_cast<std::size_t>(i)].moe;
+    }
 
     /// Calls visit(tensor, i) for every logical matrix; i is dynamic outside the layers.
     template <class Visit>
@@ -122,9 +127,8 @@ public:
             watch.passed(step::attention);
             normalise(room.x, b.norm, room.normed, pool);
             watch.passed(step::norm);
-            b.moe.run(room.layer, input(room.normed), room.sum, pool, [&](routing const& r) {
-                watch.routed(static_cast<index_t>(i), r);
-            });
+            b.moe.run(room.layer, input(room.normed), room.sum, pool,
+                      [&](routing const& r) { watch.routed(static_cast<index_t>(i), r); });
             add(room.sum, room.x, pool);
             watch.passed(step::experts);
         }
@@ -147,33 +151,42 @@ private:
     template <class Self, class Visit>
     static void visit_tensors(Self& model, Visit& visit) {
         index_t const vocabulary = model.shape_.vocabulary, size = model.shape_.attention.model;
-        visit(tensor{tensor_name{"decoder", "embedding"}, vocabulary, size, &model.embedding_}, dynamic);
+        visit(tensor{tensor_name{"decoder", "embedding"}, vocabulary, size, &model.embedding_},
+              dynamic);
         for (std::size_t i = 0; i < model.blocks_.size(); ++i) {
             auto& b = model.blocks_[i];
             auto const here = [&](auto const& t) { visit(t, static_cast<index_t>(i)); };
             b.attention.for_each_tensor(here);
-            visit(tensor{tensor_name{"decoder", "norm"}, size, index_t{1}, &b.norm, row_map{}, true},
-                  static_cast<index_t>(i));
+            visit(
+                tensor{tensor_name{"decoder", "norm"}, size, index_t{1}, &b.norm, row_map{}, true},
+                static_cast<index_t>(i));
             b.moe.for_each_tensor(here);
         }
-        visit(tensor{tensor_name{"decoder", "norm"}, size, index_t{1}, &model.norm_, row_map{}, true}, dynamic);
+        visit(
+            tensor{tensor_name{"decoder", "norm"}, size, index_t{1}, &model.norm_, row_map{}, true},
+            dynamic);
         visit(tensor{tensor_name{"decoder", "head"}, vocabulary, size, &model.head_}, dynamic);
     }
-    void check(std::span<std::int32_t const> tokens, state const& sequence, matrix_view<float> logits) const {
+    void check(std::span<std::int32_t const> tokens, state const& sequence,
+               matrix_view<float> logits) const {
         auto const count = static_cast<index_t>(tokens.size());
         index_t const left = shape_.attention.positions - sequence.length_;
         if (count > left)
-            throw error("decoder tokens", "at most " + std::to_string(left) + " more positions", std::to_string(count));
-        if (logits.rows < 0 || logits.rows > count || (logits.rows > 0 && logits.cols != shape_.vocabulary))
+            throw error("decoder tokens", "at most " + std::to_string(left) + " more positions",
+                        std::to_string(count));
+        if (logits.rows < 0 || logits.rows > count ||
+            (logits.rows > 0 && logits.cols != shape_.vocabulary))
             throw error("decoder logits", "at most " + dims_text(count, shape_.vocabulary),
                         dims_text(logits.rows, logits.cols));
         for (auto const token : tokens)
             if (token < 0 || token >= shape_.vocabulary)
-                throw error("token", "0 to " + std::to_string(shape_.vocabulary - 1), std::to_string(token));
+                throw error("token", "0 to " + std::to_string(shape_.vocabulary - 1),
+                            std::to_string(token));
     }
     void embed(std::span<std::int32_t const> tokens, matrix_view<float> x) const noexcept {
         for (index_t t = 0; t < x.rows; ++t)
-            embedding_.unpack(tokens[static_cast<std::size_t>(t)], {x.row(t), static_cast<std::size_t>(x.cols)});
+            embedding_.unpack(tokens[static_cast<std::size_t>(t)],
+                              {x.row(t), static_cast<std::size_t>(x.cols)});
     }
     template <class X>
     static void over_rows(index_t rows, X&& pool, auto&& f) {
@@ -183,7 +196,8 @@ private:
         });
     }
     template <class X>
-    void normalise(matrix_view<float> x, column const& norm, matrix_view<float> to, X&& pool) const {
+    void normalise(matrix_view<float> x, column const& norm, matrix_view<float> to,
+                   X&& pool) const {
         over_rows(x.rows, pool, [&](index_t t) {
             kernel::rms_norm(x.row(t), norm.data(), to.row(t), x.cols, shape_.attention.epsilon);
         });
@@ -195,7 +209,8 @@ private:
         });
     }
     template <class X>
-    void finish(matrix_view<float> x, matrix_view<float> normed, matrix_view<float> logits, X&& pool) const {
+    void finish(matrix_view<float> x, matrix_view<float> normed, matrix_view<float> logits,
+                X&& pool) const {
         if (x.rows == 0) return;
         normalise(x, norm_, normed, pool);
         detail::over_rows_or_panels(
@@ -205,7 +220,8 @@ private:
                     index_t const column = panel * panel_lanes;
                     simd::store_pair(logits.row(first + row) + column, sum, logits.cols - column);
                 };
-                kernel::multiply(kernel::picked_rows{normed.row(first), normed.stride}, rows, head_, from, to, write);
+                kernel::multiply(kernel::picked_rows{normed.row(first), normed.stride}, rows, head_,
+                                 from, to, write);
             });
     }
 };

@@ -49,23 +49,27 @@ struct moe_params {
 ///
 ///     y_t = Σ over the slots (e, w) of t of w · expert_e(x_t)   [+ g(x_t) · shared(x_t)]
 ///
-///     moe<shape{.model = 2048, .hidden = 1408, .experts = 64, .shared = 2}, top_k{.k = 6}, ffn{swiglu},
-///         dense<bf16>{}>
+///     moe<shape{.model = 2048, .hidden = 1408, .experts = 64, .shared = 2}, top_k{.k = 6},
+///         ffn{swiglu}, dense<bf16>{}>
 ///
 /// `forward` is const: threads may share one layer, each with its own workspace. Slots are added in
 /// expert order, so a token has the same bits in any batch and with any number of threads.
 /// Models    moe_layer
 /// Compile   all of its arguments        Run   dynamic sizes; params of the router, of the expert
-/// Throws    error: construction with sizes or numbers out of range; forward with rows of other sizes
+/// Throws    error: construction with sizes or numbers out of range; forward with rows of other
+///           sizes
 /// Example   examples/first_layer.cpp        Test   tests/layer/moe.test.cpp
-template <shape Fixed, router_policy auto Router, expert_kind auto Expert, layer_option auto... Options>
+template <shape Fixed, router_policy auto Router, expert_kind auto Expert,
+          layer_option auto... Options>
 class moe {
-    static_assert(options_for<format_aspect, Options...> <= 1, "moe: two weight formats are given; keep one");
+    static_assert(options_for<format_aspect, Options...> <= 1,
+                  "moe: two weight formats are given; keep one");
     static_assert(options_for<shared_format_aspect, Options...> <= 1,
                   "moe: shared_as is given twice; keep one");
     static_assert(options_for<shared_gate_aspect, Options...> <= 1,
                   "moe: shared_gate is given twice; keep one");
-    static_assert(options_for<format_aspect, Options...> + options_for<shared_format_aspect, Options...> +
+    static_assert(options_for<format_aspect, Options...> +
+                          options_for<shared_format_aspect, Options...> +
                           options_for<shared_gate_aspect, Options...> ==
                       int{sizeof...(Options)},
                   "moe: an option for an aspect that this layer does not have");
@@ -80,7 +84,8 @@ class moe {
     static constexpr bool gated_shared = options_for<shared_gate_aspect, Options...> == 1;
     static constexpr auto format = option_for<format_aspect, dense<float>{}, Options...>;
     static constexpr auto shared_format = [] {
-        constexpr auto own = option_for<shared_format_aspect, detail::shared_like_routed{}, Options...>;
+        constexpr auto own =
+            option_for<shared_format_aspect, detail::shared_like_routed{}, Options...>;
         if constexpr (requires { own.format; }) return own.format;
         else return format;
     }();
@@ -156,11 +161,12 @@ public:
             if (!memory.counts_only()) room.router[static_cast<std::size_t>(w)] = own;
         }
         if constexpr (tiled) {
-            index_t const wide = std::max(E::inner(size), with_shared > 0 ? E::inner(shared_sizes()) : 0);
+            index_t const wide =
+                std::max(E::inner(size), with_shared > 0 ? E::inner(shared_sizes()) : 0);
             room.inner = memory.take<float>(tokens * most + with_shared, wide);
-            room.units = memory.take<detail::unit>(detail::most_units(
-                std::min(size.experts, tokens * most), E::rise_panels(size),
-                with_shared > 0 ? E::rise_panels(shared_sizes()) : 0));
+            room.units = memory.take<detail::unit>(
+                detail::most_units(std::min(size.experts, tokens * most), E::rise_panels(size),
+                                   with_shared > 0 ? E::rise_panels(shared_sizes()) : 0));
         } else {
             room.rows = memory.take<float>(tokens * most + with_shared, size.model);
             room.expert = memory.take<typename E::scratch>(workers);
@@ -226,7 +232,8 @@ private:
                                                  experts_[static_cast<std::size_t>(e)]};
     }
     auto shared_kit() const noexcept {
-        return expert_kit<Expert, shared_format, shared_fixed>{shared_sizes(), params_.expert, shared_[0]};
+        return expert_kit<Expert, shared_format, shared_fixed>{shared_sizes(), params_.expert,
+                                                               shared_[0]};
     }
     template <class Self, class Visit>
     static void visit_tensors(Self& layer, Visit& visit) {
@@ -244,22 +251,26 @@ private:
             visit(t);
         });
         if constexpr (gated_shared)
-            visit(tensor{tensor_name{"shared", "weight"}, size.model, index_t{1}, &layer.shared_gate_,
-                         row_map{}, true});
+            visit(tensor{tensor_name{"shared", "weight"}, size.model, index_t{1},
+                         &layer.shared_gate_, row_map{}, true});
     }
 
     void check(input const& in, matrix_view<float> out) const {
         index_t const model = size_.model(), tokens = in.tokens();
         if (in.rows.cols != model && tokens > 0)
-            throw error("moe input", dims_text(tokens, model), dims_text(in.rows.rows, in.rows.cols));
+            throw error("moe input", dims_text(tokens, model),
+                        dims_text(in.rows.rows, in.rows.cols));
         if ((out.cols != model && tokens > 0) || out.rows != tokens)
             throw error("moe output", dims_text(tokens, model), dims_text(out.rows, out.cols));
         if (!in.mask.empty() && static_cast<index_t>(in.mask.size()) != tokens)
-            throw error("moe mask", std::to_string(tokens) + " tokens", std::to_string(in.mask.size()));
+            throw error("moe mask", std::to_string(tokens) + " tokens",
+                        std::to_string(in.mask.size()));
         if (tokens == 0) return;
         if (in.rows.data == nullptr || out.data == nullptr)
             throw error("moe rows", dims_text(tokens, model), "a null pointer");
-        auto const reaches = [](auto const& m) { return m.data + (m.rows - 1) * m.stride + m.cols; };
+        auto const reaches = [](auto const& m) {
+            return m.data + (m.rows - 1) * m.stride + m.cols;
+        };
         if (out.data < reaches(in.rows) && in.rows.data < reaches(out))
             throw error("moe output", "rows that do not overlap the input", "overlapping rows");
     }
@@ -278,8 +289,10 @@ private:
                 mine.logits = logits;
             }
             prytany::plan part = room.plan.part(first, count);
-            R::select(mine, kit<Router>{params_.router, router_, room.router[static_cast<std::size_t>(worker)]},
-                      part);
+            R::select(
+                mine,
+                kit<Router>{params_.router, router_, room.router[static_cast<std::size_t>(worker)]},
+                part);
             for (index_t t = 0; t < count; ++t)
                 if (!mine.present(t)) part.cut(t, 0);
             if constexpr (gated_shared)
@@ -289,7 +302,8 @@ private:
                 }
         };
         constexpr index_t least = 8; // tokens that are worth a worker's while
-        index_t const cuts = promise.sees == scope::token ? std::min(pool.width() * 2, tokens / least) : 1;
+        index_t const cuts =
+            promise.sees == scope::token ? std::min(pool.width() * 2, tokens / least) : 1;
         if (cuts <= 1) some(0, tokens, 0);
         else
             pool.for_each(cuts, [&](index_t i, index_t worker) {
@@ -303,7 +317,8 @@ private:
         if (in.mask.empty()) return {{in.rows.data, in.rows.stride}, in.tokens()};
         index_t count = 0;
         for (index_t t = 0; t < in.tokens(); ++t)
-            if (in.present(t)) room.present[static_cast<std::size_t>(count++)] = static_cast<std::int32_t>(t);
+            if (in.present(t))
+                room.present[static_cast<std::size_t>(count++)] = static_cast<std::int32_t>(t);
         return {{in.rows.data, in.rows.stride, room.present.data()}, count};
     }
     work expert_work(scratch const& room, input const& in, index_t e) const noexcept {
@@ -320,14 +335,17 @@ private:
     void run_tiles(scratch& room, input const& in, matrix_view<float> out, X&& pool) const {
         index_t const experts = size_.experts(), routed = room.plan.first_of(experts);
         work const all = shared_.empty() ? work{} : shared_work(room, in);
-        auto const load = [&](index_t e) { return e < experts ? expert_work(room, in, e).count : all.count; };
+        auto const load = [&](index_t e) {
+            return e < experts ? expert_work(room, in, e).count : all.count;
+        };
         auto const panels = [&](index_t e) {
             return e < experts ? E::rise_panels(sizes()) : E::rise_panels(shared_sizes());
         };
         auto const units = detail::cut_units(room.units, experts + 1, load, panels, pool.width());
         pool.for_each(static_cast<index_t>(units.size()), [&](index_t i, index_t) {
             auto const u = units[static_cast<std::size_t>(i)];
-            if (u.expert == experts) E::rise(all, shared_kit(), u.first, u.last, room.inner.part(routed, all.count));
+            if (u.expert == experts)
+                E::rise(all, shared_kit(), u.first, u.last, room.inner.part(routed, all.count));
             else {
                 work const own = expert_work(room, in, u.expert);
                 E::rise(own, expert_of(u.expert), u.first, u.last,
@@ -339,23 +357,27 @@ private:
         pool.for_each((columns + cut - 1) / cut, [&](index_t i, index_t) {
             index_t const first = i * cut, last = std::min(columns, first + cut);
             index_t const from = first * panel_lanes, to = std::min(last * panel_lanes, out.cols);
-            for (index_t t = 0; t < out.rows; ++t) std::fill(out.row(t) + from, out.row(t) + to, 0.0f);
+            for (index_t t = 0; t < out.rows; ++t)
+                std::fill(out.row(t) + from, out.row(t) + to, 0.0f);
             for (index_t e = 0; e < experts; ++e) {
                 auto const tokens = room.plan.tokens_of(e);
                 if (tokens.empty()) continue;
                 auto const weights = room.plan.weights_of(e);
                 work const inner{{room.inner.row(room.plan.first_of(e)), room.inner.stride},
                                  static_cast<index_t>(tokens.size())};
-                E::fall(inner, expert_of(e), first, last, [&](index_t row, index_t column, auto sum) {
-                    auto const r = static_cast<std::size_t>(row);
-                    detail::add_slot(out.row(tokens[r]) + column, weights[r], sum, out.cols - column);
-                });
+                E::fall(inner, expert_of(e), first, last,
+                        [&](index_t row, index_t column, auto sum) {
+                            auto const r = static_cast<std::size_t>(row);
+                            detail::add_slot(out.row(tokens[r]) + column, weights[r], sum,
+                                             out.cols - column);
+                        });
             }
             if (all.count == 0) return;
             work const inner{{room.inner.row(routed), room.inner.stride}, all.count};
             E::fall(inner, shared_kit(), first, last, [&](index_t row, index_t column, auto sum) {
                 index_t const token = all.rows.pick == nullptr ? row : all.rows.pick[row];
-                detail::add_slot(out.row(token) + column, shared_weight(room, token), sum, out.cols - column);
+                detail::add_slot(out.row(token) + column, shared_weight(room, token), sum,
+                                 out.cols - column);
             });
         });
     }
@@ -367,10 +389,12 @@ private:
         work const all = shared_.empty() ? work{} : shared_work(room, in);
         pool.for_each(experts + (all.count > 0 ? 1 : 0), [&](index_t e, index_t worker) {
             auto& own = room.expert[static_cast<std::size_t>(worker)];
-            if (e == experts) return E::apply(all, shared_kit(), own, room.rows.part(routed, all.count));
+            if (e == experts)
+                return E::apply(all, shared_kit(), own, room.rows.part(routed, all.count));
             work const mine = expert_work(room, in, e);
             if (mine.count > 0)
-                E::apply(mine, expert_of(e), own, room.rows.part(room.plan.first_of(e), mine.count));
+                E::apply(mine, expert_of(e), own,
+                         room.rows.part(room.plan.first_of(e), mine.count));
         });
         for (index_t t = 0; t < out.rows; ++t) std::fill_n(out.row(t), out.cols, 0.0f);
         auto const add = [&](index_t token, float weight, index_t row) {
@@ -380,7 +404,8 @@ private:
         for (index_t e = 0; e < experts; ++e) {
             auto const tokens = room.plan.tokens_of(e);
             for (std::size_t i = 0; i < tokens.size(); ++i)
-                add(tokens[i], room.plan.weights_of(e)[i], room.plan.first_of(e) + static_cast<index_t>(i));
+                add(tokens[i], room.plan.weights_of(e)[i],
+                    room.plan.first_of(e) + static_cast<index_t>(i));
         }
         for (index_t i = 0; i < all.count; ++i) {
             index_t const token = all.rows.pick == nullptr ? i : all.rows.pick[i];

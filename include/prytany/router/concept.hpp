@@ -60,8 +60,8 @@ concept has_promise = requires(P const policy) {
 template <class P>
 concept has_select = requires(seen const& in, kit<P{}> own, plan& out) {
     { P::select(in, own, out) } noexcept;
-} || unsatisfied<"a router needs template <auto My> static void select(seen, kit<My>, plan&) noexcept: "
-                 "put each token's experts into the plan">();
+} || unsatisfied<"a router needs template <auto My> static void select(seen, kit<My>, plan&) "
+                 "noexcept: put each token's experts into the plan">();
 
 /// A structural value that chooses experts.
 ///
@@ -73,9 +73,11 @@ template <class P>
 concept router_policy = has_params<P> && has_slots<P> && has_promise<P> && has_select<P>;
 
 template <class S>
-concept has_score = requires(matrix_view<float const> rows, kit<S{}> own, matrix_view<float> logits) {
+concept has_score = requires(matrix_view<float const> rows, kit<S{}> own,
+                             matrix_view<float> logits) {
     { S::score(rows, own, logits) } noexcept;
-} || unsatisfied<"a scorer needs template <auto My> static void score(rows, kit<My>, logits) noexcept">();
+} || unsatisfied<"a scorer needs template <auto My> static void score(rows, kit<My>, logits) "
+                 "noexcept: one logit for each token and expert">();
 
 /// A structural value that turns rows into logits: [tokens, model] → [tokens, experts].
 ///

@@ -60,15 +60,21 @@ struct top_k {
     };
 
     constexpr linear scorer() const { return {}; }
-    constexpr index_t slots(shape const&, params const& own) const { return k != dynamic ? k : own.k; }
+    constexpr index_t slots(shape const&, params const& own) const {
+        return k != dynamic ? k : own.k;
+    }
     constexpr promises promise() const { return {.unit_sum = false}; }
     void check(shape const& size, params const& own) const {
         auto const text = [](index_t n) { return std::to_string(n); };
-        if (k != dynamic && own.k != dynamic && own.k != k) throw error("top_k.k", text(k), text(own.k));
-        if (!(own.temperature > 0)) throw error("top_k.temperature", "> 0", std::to_string(own.temperature));
-        if (!std::isfinite(own.scale)) throw error("top_k.scale", "a finite number", std::to_string(own.scale));
+        if (k != dynamic && own.k != dynamic && own.k != k)
+            throw error("top_k.k", text(k), text(own.k));
+        if (!(own.temperature > 0))
+            throw error("top_k.temperature", "> 0", std::to_string(own.temperature));
+        if (!std::isfinite(own.scale))
+            throw error("top_k.scale", "a finite number", std::to_string(own.scale));
         if (own.groups < 1 || size.experts % own.groups != 0)
-            throw error("top_k.groups", "a divisor of " + text(size.experts) + " experts", text(own.groups));
+            throw error("top_k.groups", "a divisor of " + text(size.experts) + " experts",
+                        text(own.groups));
         if (own.kept_groups < 1 || own.kept_groups > own.groups)
             throw error("top_k.kept_groups", "1 to " + text(own.groups), text(own.kept_groups));
         index_t const open = size.experts / own.groups * own.kept_groups;
@@ -110,7 +116,8 @@ private:
 
     /// The keys that choose: by the logits where their order is that of the scores, else by scores.
     template <auto My>
-    static void rank(float const* logits, seen const& in, params const& own, scratch& room) noexcept {
+    static void rank(float const* logits, seen const& in, params const& own,
+                     scratch& room) noexcept {
         index_t const experts = in.logits.cols;
         float* const scores = room.scores.data();
         bool const biased = !in.bias.empty();
@@ -129,7 +136,8 @@ private:
                 for (index_t e = 0; e < experts; ++e) scores[e] /= total;
             }
             if (biased)
-                for (index_t e = 0; e < experts; ++e) scores[e] += in.bias[static_cast<std::size_t>(e)];
+                for (index_t e = 0; e < experts; ++e)
+                    scores[e] += in.bias[static_cast<std::size_t>(e)];
             chosen_by = scores;
         }
         for (index_t e = 0; e < experts; ++e)
@@ -146,7 +154,8 @@ private:
         std::uint64_t* const keys = room.keys.data();
         for (index_t g = 0; g < own.groups; ++g) {
             std::uint64_t two[2] = {};
-            index_t const of_two = std::min<index_t>(size, My.group == group_score::two_best ? 2 : 1);
+            index_t const of_two =
+                std::min<index_t>(size, My.group == group_score::two_best ? 2 : 1);
             kernel::largest(keys + g * size, size, of_two, two);
             float sums = 0;
             for (index_t i = 0; i < of_two; ++i) sums += scores[kernel::index_of(two[i])];
@@ -161,8 +170,8 @@ private:
 
     /// Writes the chosen with their weights, each from its logit alone and the sum it is part of.
     template <auto My>
-    static void weigh(float const* logits, index_t experts, index_t keep, kit<My> own, index_t token,
-                      plan& out) noexcept {
+    static void weigh(float const* logits, index_t experts, index_t keep, kit<My> own,
+                      index_t token, plan& out) noexcept {
         params const& with = own.params;
         std::uint64_t const* const best = own.scratch.best.data();
         float* const raised_to = own.scratch.scores.data();
@@ -180,7 +189,9 @@ private:
         bool const by_logs = My.score == scoring::sigmoid && with.renormalise;
         for (index_t j = 0; j < keep; ++j) {
             float const logit = logit_of(j);
-            if (by_logs) raised_to[j] = logit == top ? 1.0f : std::exp(log_sigmoid(logit) - log_sigmoid(top));
+            if (by_logs)
+                raised_to[j] =
+                    logit == top ? 1.0f : std::exp(log_sigmoid(logit) - log_sigmoid(top));
             else if (My.score == scoring::sigmoid) raised_to[j] = sigmoid(logit);
             else raised_to[j] = raised(logit, top, with.temperature);
             if (logit == -infinity) raised_to[j] = 0;
@@ -190,7 +201,8 @@ private:
         for (index_t j = 0; j < keep; ++j) {
             index_t const expert = kernel::index_of(best[j]);
             bool const idle = logits[expert] == -infinity;
-            float const weight = idle ? 0.0f : with.scale * (divides ? raised_to[j] / total : raised_to[j]);
+            float const weight =
+                idle ? 0.0f : with.scale * (divides ? raised_to[j] / total : raised_to[j]);
             out.put(token, expert, weight, idle ? 1 : 0);
         }
     }

@@ -21,7 +21,8 @@ PRYTANY_INLINE floats exp(floats x) noexcept {
     floats const log2e(1.44269504088896341f), magic(12582912.0f); // 1.5 · 2^23 rounds to an integer
     floats const shifted = fma(x, log2e, magic);
     floats const n = shifted - magic;
-    floats const r = fma(n, floats(2.12194440e-4f), fma(n, floats(-0.693359375f), x)); // ln 2 in two
+    floats const r =
+        fma(n, floats(2.12194440e-4f), fma(n, floats(-0.693359375f), x)); // ln 2 in two
     floats p(1.9875691500e-4f);
     p = fma(p, r, floats(1.3981999507e-3f));
     p = fma(p, r, floats(8.3334519073e-3f));

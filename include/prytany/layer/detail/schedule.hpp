@@ -24,8 +24,8 @@ inline constexpr index_t most_units(index_t experts, index_t panels, index_t sha
 }
 
 /// Cuts the first phase into items of about equal work, several for each worker; an expert without
-/// rows has none. `load(e)` is its number of rows, `panels(e)` of panels. The last expert, the shared
-/// one, comes first: it has the most rows.
+/// rows has none. `load(e)` is its number of rows, `panels(e)` of panels. The last expert, the
+/// shared one, comes first: it has the most rows.
 template <class Load, class Panels>
 std::span<unit> cut_units(std::span<unit> room, index_t experts, Load&& load, Panels&& panels,
                           index_t workers) noexcept {
@@ -37,7 +37,8 @@ std::span<unit> cut_units(std::span<unit> room, index_t experts, Load&& load, Pa
         index_t const rows = load(e), all = panels(e);
         if (rows == 0) continue;
         index_t const fair = (share / rows + streams - 1) / streams * streams;
-        index_t const step = std::clamp<index_t>(fair, streams, all > 0 ? std::max(all, streams) : streams);
+        index_t const step =
+            std::clamp<index_t>(fair, streams, all > 0 ? std::max(all, streams) : streams);
         for (index_t p = 0; p < all; p += step)
             room[count++] = {static_cast<std::int32_t>(e), static_cast<std::int32_t>(p),
                              static_cast<std::int32_t>(std::min(p + step, all))};
@@ -47,7 +48,8 @@ std::span<unit> cut_units(std::span<unit> room, index_t experts, Load&& load, Pa
 
 /// Panels of output columns that one item of the second phase owns.
 inline index_t columns_per_item(index_t columns, index_t workers, index_t tokens) noexcept {
-    index_t const fair = std::max<index_t>(1, columns / (workers * (tokens >= 8 && workers > 1 ? 4 : 1)));
+    index_t const fair =
+        std::max<index_t>(1, columns / (workers * (tokens >= 8 && workers > 1 ? 4 : 1)));
     return tokens < 4 ? std::min(fair, std::max(streams, columns / (8 * workers))) : fair;
 }
 
@@ -55,8 +57,8 @@ inline index_t columns_per_item(index_t columns, index_t workers, index_t tokens
 inline constexpr index_t cut_rows = 12; // fill a micro-kernel
 inline constexpr bool cut_by_rows(index_t rows) noexcept { return rows >= 2 * cut_rows; }
 
-/// Runs f(first row, rows, first panel, last panel, worker) over a product: many rows are cut by rows,
-/// few by panels, and what is too small for a second worker not at all.
+/// Runs f(first row, rows, first panel, last panel, worker) over a product: many rows are cut by
+/// rows, few by panels, and what is too small for a second worker not at all.
 template <class X, class F>
 void over_rows_or_panels(X&& pool, index_t rows, index_t panels, F&& f) {
     if (cut_by_rows(rows)) {
@@ -73,11 +75,13 @@ void over_rows_or_panels(X&& pool, index_t rows, index_t panels, F&& f) {
 }
 
 /// out += weight · sum, in one rounding.
-PRYTANY_INLINE void add_slot(float* out, float weight, simd::float_pair sum, index_t count) noexcept {
+PRYTANY_INLINE void add_slot(float* out, float weight, simd::float_pair sum,
+                             index_t count) noexcept {
     auto const w = simd::fill(weight);
     simd::store_first(out, simd::fma(w, sum.low, simd::load_first(out, count)), count);
     if (count > lanes)
-        simd::store_first(out + lanes, simd::fma(w, sum.high, simd::load_first(out + lanes, count - lanes)),
+        simd::store_first(out + lanes,
+                          simd::fma(w, sum.high, simd::load_first(out + lanes, count - lanes)),
                           count - lanes);
 }
 

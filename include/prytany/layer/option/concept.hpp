@@ -11,15 +11,18 @@ namespace prytany::inline PRYTANY_ABI {
 
 /// A structural value for exactly one aspect of a layer.
 ///
-/// Models    dense (format_aspect), shared_as (shared_format_aspect), shared_gate (shared_gate_aspect)
+/// Models    dense (format_aspect), shared_as (shared_format_aspect), shared_gate
+///           (shared_gate_aspect)
 /// Test      tests/layer/option/concept.test.cpp
 template <class O>
 concept layer_option = requires { typename O::aspect; } ||
-    unsatisfied<"a layer option names its aspect: using aspect = format_aspect, or another of core/aspect.hpp">();
+    unsatisfied<"a layer option names its aspect: using aspect = format_aspect, or another of "
+                "core/aspect.hpp">();
 
 /// Whether an option of this aspect is among them, and how many.
 template <class Aspect, auto... Options>
-constexpr int options_for = (0 + ... + int{std::same_as<typename decltype(Options)::aspect, Aspect>});
+constexpr int options_for =
+    (0 + ... + int{std::same_as<typename decltype(Options)::aspect, Aspect>});
 
 namespace detail {
 

@@ -31,11 +31,12 @@ struct linear {
     void tensors(Weights& own, shape const& size, Visit&& visit) const {
         visit(tensor{tensor_name{"router", "weight"}, size.experts, size.model, &own.matrix});
         if (biases)
-            visit(tensor{tensor_name{"router", "bias"}, size.experts, index_t{1}, &own.bias, row_map{},
-                         true});
+            visit(tensor{tensor_name{"router", "bias"}, size.experts, index_t{1}, &own.bias,
+                         row_map{}, true});
     }
     template <auto My>
-    static void score(matrix_view<float const> rows, kit<My> own, matrix_view<float> logits) noexcept {
+    static void score(matrix_view<float const> rows, kit<My> own,
+                      matrix_view<float> logits) noexcept {
         auto const& matrix = own.weights.matrix;
         auto const write = [&](index_t row, index_t panel, simd::float_pair sum) {
             index_t const first = panel * panel_lanes;
