@@ -30,8 +30,7 @@ namespace io {
 /// ../../blobs. A tensor of a shard which the index leaves out is there too.
 /// Models    tensor_source
 /// Throws    error: a shard or a tensor missing, a tensor in two shards or in another than the
-///           index
-///           says, a name that leaves the folder; what `safetensors` throws
+///           index says, a name that leaves the folder; what `safetensors` throws
 /// Test      tests/io/checkpoint.test.cpp
 class checkpoint {
 public:

@@ -19,9 +19,9 @@ namespace io {
 
 /// A tensor as a file declares it; its numbers are still in the file.
 struct stored {
-    std::string name;
+    std::string name{};
     element type = element::f32;
-    std::vector<index_t> dims;
+    std::vector<index_t> dims{};
     index_t offset = 0; // of its first byte in its file
     index_t bytes = 0;
     index_t part = 0; // which file, where a source has several

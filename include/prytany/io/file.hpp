@@ -51,8 +51,8 @@ inline std::string system_text(int code = errno) { return std::generic_category(
 /// A regular file, open for reading from any thread.
 ///
 /// Throws    error: not a regular file, a failed call, an end of file inside a read, and a file
-///           that
-///           has another size or time than when it was opened, or was deleted or replaced since
+///           that has another size or time than when it was opened, or was deleted or replaced
+///           since
 /// Test      tests/io/file.test.cpp
 template <class System = system_calls>
 class basic_file {

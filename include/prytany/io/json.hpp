@@ -69,8 +69,7 @@ private:
 ///
 /// `base` is where the text begins in its file. No recursion; a string may be moved from.
 /// Throws    error: not UTF-8, a NUL or a byte order mark (the parser takes both), not JSON, too
-///           deep;
-///           what the reader throws
+///           deep; what the reader throws
 /// Test      tests/io/json.test.cpp
 template <class Reader>
 void read_json(std::string_view text, index_t base, std::string const& where, Reader& reader) {

@@ -24,12 +24,10 @@ namespace io {
 ///     file = u64 length | JSON of that length | data;   offsets sorted: begin_0 = 0,
 ///     begin_{i+1} = end_i,  end_i - begin_i = bits · product(dims) / 8,  last end = size of the data
 ///
-/// Source    the format's own text and reference reader. Stricter than that reader: no key twice,
-///           the
+/// Source    the format's own text and reference reader. Stricter than that reader: no key twice, the
 ///           `limits`, depth 8, sizes below 2^63, objects as objects, no null for __metadata__
 /// Throws    error that names the file and the tensor: every rule above, a key twice, a limit
-///           passed,
-///           an unknown dtype, a number that is not whole or does not fit
+///           passed, an unknown dtype, a number that is not whole or does not fit
 /// Cost      O(t log t) for t tensors; at most 8 bytes of memory per byte of header
 /// Test      tests/io/safetensors_header.test.cpp, tests/fuzz/safetensors.fuzz.cpp
 struct safetensors_header {

@@ -35,8 +35,7 @@ namespace io {
 ///
 /// Models    tensor_sink
 /// Throws    error: what `new_file` throws; a name twice, none, too long or not UTF-8; a size that
-///           does
-///           not fit; a tensor written beyond its end, or at commit() not to its end
+///           does not fit; a tensor written beyond its end, or at commit() not to its end
 /// Test      tests/io/safetensors_writer.test.cpp
 template <class System = writing_calls>
 class basic_safetensors_writer {
