@@ -35,7 +35,7 @@ struct shape {
 /// The sizes of one layer object: static members fold to constants, dynamic ones are read.
 ///
 /// Throws    error, if a dynamic member is not given, a given one differs from the static one, or a
-///           size is not positive
+///           size is out of range
 /// Test      tests/core/shape.test.cpp
 template <shape Fixed>
 class extents {
@@ -64,6 +64,8 @@ public:
     }
 
 private:
+    // so that no product of two sizes overflows, whatever a file says
+    static constexpr index_t largest = index_t{1} << 30;
     index_t model_, hidden_, experts_, shared_, shared_hidden_;
 
     static constexpr index_t pick(index_t fixed, index_t held) noexcept {
@@ -76,6 +78,8 @@ private:
         if (value == dynamic) throw error(name, "a size, since it is dynamic", "none");
         if (value < least)
             throw error(name, "at least " + std::to_string(least), std::to_string(value));
+        if (value > largest)
+            throw error(name, "at most " + std::to_string(largest), std::to_string(value));
         return value;
     }
 };

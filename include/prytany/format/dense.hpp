@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <concepts>
 #include <cstdint>
+#include <limits>
+#include <new>
 #include <span>
 #include <string_view>
 
@@ -56,6 +58,8 @@ public:
         rows_ = rows;
         cols_ = cols;
         panels_ = (rows + panel_lanes - 1) / panel_lanes;
+        constexpr index_t most = std::numeric_limits<index_t>::max() / panel_lanes;
+        if (cols > 0 && panels_ > most / cols) throw std::bad_alloc();
         steps_ = buffer<element>(panels_ * cols * panel_lanes);
     }
     /// Writes one row, rounding each weight once.

@@ -56,14 +56,25 @@ inline void layer_norm(float const* x, float const* weight, float const* bias, f
                                             return total + simd::load_first(x + i, left);
                                         }) /
                        n;
+    // what rounding took from the mean: without it a mean far from zero costs digits
+    float const rest = detail::sum_over(count,
+                                        [&](auto total, index_t i, index_t left) {
+                                            auto const v =
+                                                simd::load_first(x + i, left) - simd::fill(mean);
+                                            return total + simd::first_of(v, left);
+                                        }) /
+                       n;
+    auto const centred = [&](index_t i, index_t left) {
+        return simd::load_first(x + i, left) - simd::fill(mean) - simd::fill(rest);
+    };
     float const squares = detail::sum_over(count, [&](auto total, index_t i, index_t left) {
-        auto const v = simd::first_of(simd::load_first(x + i, left) - simd::fill(mean), left);
+        auto const v = simd::first_of(centred(i, left), left);
         return simd::fma(v, v, total);
     });
     auto const factor = simd::fill(1.0f / std::sqrt(squares / n + epsilon));
     for (index_t i = 0; i < count; i += lanes) {
         index_t const left = count - i;
-        auto const v = (simd::load_first(x + i, left) - simd::fill(mean)) * factor;
+        auto const v = centred(i, left) * factor;
         auto const shift = bias == nullptr ? simd::fill(0.0f) : simd::load_first(bias + i, left);
         simd::store_first(y + i, simd::fma(v, simd::load_first(weight + i, left), shift), left);
     }

@@ -128,12 +128,13 @@ private:
                 for (index_t e = 0; e < experts; ++e) scores[e] = sigmoid(logits[e]);
             } else {
                 float const top = top_of(logits, experts);
-                float total = 0;
+                double total = 0;
                 for (index_t e = 0; e < experts; ++e) {
                     scores[e] = raised(logits[e], top, own.temperature);
                     if (scores[e] > 0) total += scores[e];
                 }
-                for (index_t e = 0; e < experts; ++e) scores[e] /= total;
+                auto const whole = static_cast<float>(total);
+                for (index_t e = 0; e < experts; ++e) scores[e] /= whole;
             }
             if (biased)
                 for (index_t e = 0; e < experts; ++e)
@@ -175,7 +176,8 @@ private:
         params const& with = own.params;
         std::uint64_t const* const best = own.scratch.best.data();
         float* const raised_to = own.scratch.scores.data();
-        float top = -infinity, total = 0;
+        float top = -infinity;
+        double total = 0; // a float would lose many small weights one by one
         auto const logit_of = [&](index_t j) { return logits[kernel::index_of(best[j])]; };
         if (My.score == scoring::softmax && !with.renormalise) {
             top = top_of(logits, experts);
@@ -197,12 +199,13 @@ private:
             if (logit == -infinity) raised_to[j] = 0;
             if (with.renormalise && raised_to[j] > 0) total += raised_to[j];
         }
+        auto const whole = static_cast<float>(total);
         bool const divides = My.score == scoring::softmax || with.renormalise;
         for (index_t j = 0; j < keep; ++j) {
             index_t const expert = kernel::index_of(best[j]);
             bool const idle = logits[expert] == -infinity;
             float const weight =
-                idle ? 0.0f : with.scale * (divides ? raised_to[j] / total : raised_to[j]);
+                idle ? 0.0f : with.scale * (divides ? raised_to[j] / whole : raised_to[j]);
             out.put(token, expert, weight, idle ? 1 : 0);
         }
     }
