@@ -57,7 +57,6 @@ TEST_CASE("format: dense formats and the archetype model weight_format") {
     STATIC_REQUIRE(weight_format<dense<float>>);
     STATIC_REQUIRE(weight_format<dense<bf16>>);
     STATIC_REQUIRE(weight_format<dense<f16>>);
-    STATIC_REQUIRE(weight_format<dense<double>>);
 }
 
 TEST_CASE("format: each requirement is required") {

@@ -16,8 +16,7 @@ namespace {
 
 template <class T>
 float kept(float x) {
-    if constexpr (std::is_same_v<T, double>) return x;
-    else return static_cast<float>(T(x));
+    return static_cast<float>(T(x));
 }
 
 template <class T>
@@ -66,7 +65,6 @@ TEST_CASE("dense: what is packed comes back rounded once, from the stated place"
             holds_a_matrix<float>(rows, cols);
             holds_a_matrix<bf16>(rows, cols);
             holds_a_matrix<f16>(rows, cols);
-            holds_a_matrix<double>(rows, cols);
         }
 }
 
@@ -100,10 +98,8 @@ TEST_CASE("dense: copies are deep") {
 
 TEST_CASE("dense: names and elements") {
     CHECK(dense<float>::name() == "f32");
-    CHECK(dense<double>::name() == "f64");
     CHECK(dense<bf16>::name() == "bf16");
     CHECK(dense<f16>::name() == "f16");
-    STATIC_REQUIRE(std::is_same_v<packed<dense<double>{}>::element, float>);
     STATIC_REQUIRE(std::is_same_v<packed<dense<f16>{}>::element, f16>);
     STATIC_REQUIRE(std::is_same_v<dense<bf16>::aspect, format_aspect>);
 }

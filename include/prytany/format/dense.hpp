@@ -26,12 +26,13 @@ namespace prytany::inline PRYTANY_ABI {
 /// Test      tests/format/dense.test.cpp
 template <scalar T>
 struct dense {
+    static_assert(sizeof(T) <= sizeof(float), "dense: kernels compute in float; keep weights as "
+                                              "float, bf16 or f16");
     using aspect = format_aspect;
     using element = T;
     static constexpr std::string_view name() noexcept {
         if constexpr (std::same_as<T, bf16>) return "bf16";
         else if constexpr (std::same_as<T, f16>) return "f16";
-        else if constexpr (std::same_as<T, double>) return "f64";
         else return "f32";
     }
     friend constexpr bool operator==(dense const&, dense const&) = default;
@@ -42,13 +43,13 @@ struct dense {
 ///     panel p, step k:   W[p · panel + lane, k]  for lane = 0 … panel - 1
 ///
 /// One token and many tokens read the same panels in the same order. Rows are filled up with zeros
-/// to a whole panel. Kernels compute in float, so double weights are stored as float.
+/// to a whole panel.
 /// Throws    std::bad_alloc
 /// Test      tests/format/dense.test.cpp
 template <scalar T, dense<T> Format>
 class packed<Format> {
 public:
-    using element = std::conditional_t<std::same_as<T, double>, float, T>;
+    using element = T;
 
     packed() = default;
     packed(index_t rows, index_t cols) { resize(rows, cols); }
