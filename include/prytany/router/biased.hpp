@@ -31,6 +31,13 @@ struct biased {
         column correction;
         [[no_unique_address]] weights_of<R> router{};
     };
+    struct scratch {
+        std::span<float> sums; // of this bias and one from outside
+        scratch_of<R> router{};
+        void lay_out(arena& memory, shape const& size, index_t) {
+            sums = memory.take<float>(size.experts);
+        }
+    };
     constexpr index_t slots(shape const& size, params const& own) const {
         return router.slots(size, own.router);
     }
@@ -43,7 +50,13 @@ struct biased {
     template <auto My>
     static void select(seen const& in, kit<My> own, plan& out) noexcept {
         seen corrected = in;
-        corrected.bias = {own.weights.correction.data(), static_cast<std::size_t>(in.logits.cols)};
+        auto const experts = static_cast<std::size_t>(in.logits.cols);
+        corrected.bias = {own.weights.correction.data(), experts};
+        if (!in.bias.empty()) { // what a wrapper around this one adds stays added
+            for (std::size_t e = 0; e < experts; ++e)
+                own.scratch.sums[e] = in.bias[e] + corrected.bias[e];
+            corrected.bias = own.scratch.sums;
+        }
         R::select(corrected, own.router(), out);
     }
 };

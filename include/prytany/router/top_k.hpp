@@ -68,8 +68,9 @@ struct top_k {
         auto const text = [](index_t n) { return std::to_string(n); };
         if (k != dynamic && own.k != dynamic && own.k != k)
             throw error("top_k.k", text(k), text(own.k));
-        if (!(own.temperature > 0))
-            throw error("top_k.temperature", "> 0", std::to_string(own.temperature));
+        if (!(own.temperature > 0 && std::isfinite(own.temperature)))
+            throw error("top_k.temperature", "a finite number > 0",
+                        std::to_string(own.temperature));
         if (!std::isfinite(own.scale))
             throw error("top_k.scale", "a finite number", std::to_string(own.scale));
         if (own.groups < 1 || size.experts % own.groups != 0)
