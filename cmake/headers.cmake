@@ -73,5 +73,6 @@ set(PRYTANY_HEADERS
     include/prytany/family/qwen2_moe.hpp
     include/prytany/family/qwen2_moe_decoder.hpp
     include/prytany/family/qwen3_moe.hpp
+    include/prytany/eigen.hpp
     include/prytany/prytany.hpp
 )
