@@ -3,6 +3,7 @@
 
 #include <vector>
 
+#include "prytany/core/scalar.hpp"
 #include "support/catch.hpp"
 
 using namespace prytany;
