@@ -62,6 +62,7 @@ set(PRYTANY_HEADERS
     include/prytany/io/safetensors.hpp
     include/prytany/io/safetensors_header.hpp
     include/prytany/io/safetensors_writer.hpp
+    include/prytany/io/save.hpp
     include/prytany/io/text.hpp
     include/prytany/family/any.hpp
     include/prytany/family/config.hpp
