@@ -83,4 +83,8 @@ TEST_CASE(
     CHECK(complaint<shape{}>({.model = 1, .hidden = 1, .experts = 1, .shared_hidden = 0}) ==
           "shape.shared_hidden: expected at least 1, got 0");
     CHECK(complaint<half_known>({.hidden = 5}) == "none: 32");
+    index_t const most = index_t{1} << 30; // no product of two sizes overflows
+    CHECK(complaint<half_known>({.hidden = most}) == "none: 32");
+    CHECK(complaint<half_known>({.hidden = most + 1}) ==
+          "shape.hidden: expected at most 1073741824, got 1073741825");
 }

@@ -14,7 +14,6 @@ namespace {
 struct least {
     using aspect = prytany::format_aspect;
     static constexpr std::string_view name() noexcept { return "least"; }
-    friend constexpr bool operator==(least const&, least const&) = default;
 };
 struct without_aspect {
     static constexpr std::string_view name() noexcept { return "x"; }

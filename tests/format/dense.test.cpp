@@ -2,6 +2,7 @@
 #include "prytany/format/dense.hpp"
 
 #include <cstdint>
+#include <new>
 #include <string>
 #include <type_traits>
 #include <utility>
@@ -81,6 +82,13 @@ TEST_CASE("dense: another size makes all weights zero") {
     packed<dense<bf16>{}> const none;
     CHECK(none.bytes() == 0);
     CHECK(none.panels() == 0);
+}
+
+TEST_CASE("dense: sizes whose product no memory has are std::bad_alloc") {
+    index_t const large = index_t{1} << 40;
+    packed<dense<float>{}> m;
+    CHECK_THROWS_AS(m.resize(large, large), std::bad_alloc);
+    CHECK_THROWS_AS(m.resize(large, (index_t{1} << 24) - 1), std::bad_alloc);
 }
 
 TEST_CASE("dense: copies are deep") {
