@@ -22,6 +22,19 @@ namespace files {
 
 using prytany::index_t;
 
+/// Without optimisation or with a sanitizer: a bound on time is then ten times as wide.
+#if !defined(__OPTIMIZE__) || defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+inline constexpr double patience = 10;
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
+inline constexpr double patience = 10;
+#else
+inline constexpr double patience = 1;
+#endif
+#else
+inline constexpr double patience = 1;
+#endif
+
 /// A folder that is gone when the test ends.
 struct folder {
     std::filesystem::path path;
