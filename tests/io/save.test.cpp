@@ -220,7 +220,6 @@ TEST_CASE("saver: says what does not go together") {
 }
 
 TEST_CASE("save: a number beyond the type's range is not silently infinite") {
-    counting const store;
     files::folder const room;
     io::safetensors_writer sink{room.at("f")};
     struct wide {
