@@ -28,16 +28,21 @@ struct qwen2_moe {
     template <auto Format = dense<float>{}>
     using layer = moe<shape{.shared = 1}, top_k{}, ffn{swiglu}, Format, shared_gate{}>;
 
+    static shape sizes(config const& from) {
+        return {.model = from.integer("hidden_size"),
+                .hidden = from.integer("moe_intermediate_size"),
+                .experts = from.experts(),
+                .shared = 1,
+                .shared_hidden = from.integer("shared_expert_intermediate_size")};
+    }
+    static layer<>::params params(config const& from) {
+        from.require("hidden_act", {"silu"}, "silu");
+        return {.router = {.k = from.integer("num_experts_per_tok"),
+                           .renormalise = from.flag("norm_topk_prob", false)}};
+    }
     template <auto Format = dense<float>{}>
     static layer<Format> make(config const& from) {
-        from.require("hidden_act", {"silu"}, "silu");
-        return layer<Format>{{.model = from.integer("hidden_size"),
-                              .hidden = from.integer("moe_intermediate_size"),
-                              .experts = from.experts(),
-                              .shared = 1,
-                              .shared_hidden = from.integer("shared_expert_intermediate_size")},
-                             {.router = {.k = from.integer("num_experts_per_tok"),
-                                         .renormalise = from.flag("norm_topk_prob", false)}}};
+        return layer<Format>{sizes(from), params(from)};
     }
     static io::hub_names names(index_t layer) {
         return io::qwen_moe("model.layers." + std::to_string(layer) + ".mlp.");

@@ -37,6 +37,7 @@ struct decoder_names {
 
 /// The language model of Qwen1.5-MoE and Qwen2-MoE, every size from its config.json.
 ///
+/// `Layer` is made of (shape, params): a layer, or an `any_layer` with a form of fixed sizes first.
 /// Throws    error: another rule in config.json; tensors missing, of other sizes or left over
 /// Example   examples/language_model        Test   tests/family/qwen2_moe_decoder.test.cpp
 template <auto Format = dense<float>{}, class Layer = qwen2_moe::layer<Format>>
@@ -74,7 +75,9 @@ struct qwen2_moe_decoder {
     }
     template <io::tensor_source Source>
     static model load(Source const& source, config const& from) {
-        model whole(sizes(from), [&](index_t) { return Layer(qwen2_moe::make<Format>(from)); });
+        model whole(sizes(from), [&](index_t) {
+            return Layer(qwen2_moe::sizes(from), qwen2_moe::params(from));
+        });
         io::loader<Source> reader(source);
         decoder_names const names{from.flag("tie_word_embeddings", false)};
         whole.for_each_tensor([&](auto const& t, index_t layer) {
