@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: MIT
+// What the machine can do, measured in the process that measures everything else.
+#pragma once
+
+#include <algorithm>
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <vector>
+
+#include "prytany/core/buffer.hpp"
+#include "prytany/simd/batch.hpp"
+
+namespace bench {
+
+using namespace prytany;
+using clock = std::chrono::steady_clock;
+
+inline double seconds_since(clock::time_point start) {
+    return std::chrono::duration<double>(clock::now() - start).count();
+}
+inline double median(std::vector<double> values) {
+    if (values.empty()) return 0;
+    auto const middle = values.begin() + std::ssize(values) / 2;
+    std::nth_element(values.begin(), middle, values.end());
+    return *middle;
+}
+/// Numbers in [-1, 1), cheap enough for gigabytes of weights.
+class noise {
+public:
+    explicit noise(std::uint32_t seed) : state_(seed * 2654435761u + 1) {}
+    float operator()() noexcept {
+        state_ ^= state_ << 13;
+        state_ ^= state_ >> 17;
+        state_ ^= state_ << 5;
+        return static_cast<float>(static_cast<std::int32_t>(state_)) * 0x1p-31f;
+    }
+
+private:
+    std::uint32_t state_;
+};
+
+/// Keeps a value that nobody reads.
+template <class T>
+void keep(T const& value) {
+    asm volatile("" : : "r,m"(value) : "memory");
+}
+
+/// GFLOP/s of one core: multiply-adds in registers, the best of many short runs.
+inline double fma_peak() {
+    static double const peak = [] {
+        constexpr std::size_t chains = 16;
+        constexpr int steps = 100000;
+        double best = 0;
+        simd::floats const a = simd::fill(0.999f), b = simd::fill(0.001f);
+        for (int round = 0; round < 60; ++round) {
+            simd::floats sums[chains];
+            PRYTANY_UNROLL
+            for (std::size_t i = 0; i < chains; ++i) sums[i] = simd::fill(static_cast<float>(i));
+            auto const start = clock::now();
+            for (int s = 0; s < steps; ++s) {
+                PRYTANY_UNROLL
+                for (std::size_t i = 0; i < chains; ++i) sums[i] = simd::fma(sums[i], a, b);
+            }
+            double const spent = seconds_since(start);
+            for (std::size_t i = 0; i < chains; ++i) keep(simd::sum(sums[i]));
+            best = std::max(best, 2e-9 * static_cast<double>(lanes) * chains * steps / spent);
+        }
+        return best;
+    }();
+    return peak;
+}
+
+/// GB/s of one core reading a buffer again and again as four streams: the best of several times.
+inline double read_rate(index_t bytes, double seconds) {
+    constexpr index_t line = 4 * panel_lanes; // floats of one stream and step
+    index_t const quarter = bytes / (4 * index_t{sizeof(float)}) / line * line;
+    buffer<float> memory(4 * quarter);
+    for (index_t i = 0; i < memory.size(); i += 1024) memory[i] = 1.0f; // own pages
+    double best = 0;
+    auto const begin = clock::now();
+    for (int round = 0; round < 3 || seconds_since(begin) < seconds; ++round) {
+        simd::floats sums[8];
+        for (auto& sum : sums) sum = simd::fill(0);
+        auto const start = clock::now();
+        for (index_t i = 0; i < quarter; i += line) {
+            PRYTANY_UNROLL
+            for (index_t s = 0; s < 4; ++s) {
+                float const* const from = memory.data() + s * quarter + i;
+                PRYTANY_UNROLL
+                for (index_t j = 0; j < line / lanes; ++j)
+                    sums[static_cast<std::size_t>(j)] =
+                        sums[static_cast<std::size_t>(j)] + simd::load(from + j * lanes);
+            }
+        }
+        double const spent = seconds_since(start);
+        for (auto const& sum : sums) keep(simd::sum(sum));
+        best = std::max(best, 4e-9 * static_cast<double>(memory.size()) / spent);
+    }
+    return best;
+}
+/// GB/s of one core from main memory.
+inline double read_peak() {
+    static double const peak = read_rate(index_t{256} << 20, 0.5);
+    return peak;
+}
+
+} // namespace bench
