@@ -75,12 +75,12 @@ TEST_CASE(
     CHECK(complaint<half_known>({.hidden = -7}) == "shape.hidden: expected at least 1, got -7");
     CHECK(complaint<shape{.model = 0}>({.hidden = 1, .experts = 1}) ==
           "shape.model: expected at least 1, got 0");
-    CHECK(complaint<shape{}>({.model = 1, .hidden = 1, .experts = 1, .shared = 3}) ==
+    CHECK(complaint<shape{}>({.model = 1, .hidden = 1, .experts = 2, .shared = 3}) ==
           "shape.shared: expected 0, got 3");
     CHECK(complaint<shape{.shared = dynamic}>(
-              {.model = 1, .hidden = 1, .experts = 1, .shared = -2}) ==
+              {.model = 1, .hidden = 1, .experts = 2, .shared = -2}) ==
           "shape.shared: expected at least 0, got -2");
-    CHECK(complaint<shape{}>({.model = 1, .hidden = 1, .experts = 1, .shared_hidden = 0}) ==
+    CHECK(complaint<shape{}>({.model = 1, .hidden = 1, .experts = 2, .shared_hidden = 0}) ==
           "shape.shared_hidden: expected at least 1, got 0");
     CHECK(complaint<half_known>({.hidden = 5}) == "none: 32");
     index_t const most = index_t{1} << 30; // no product of two sizes overflows

@@ -32,9 +32,13 @@ PRYTANY_INLINE floats fma(floats a, floats b, floats c) noexcept {
 /// Writes the first `count` elements, 0 ≤ count ≤ lanes.
 PRYTANY_INLINE void store_first(float* to, floats x, index_t count) noexcept {
     if (count >= lanes) return store(to, x);
+#if defined(__AVX512F__)
+    _mm512_mask_storeu_ps(to, static_cast<__mmask16>((1u << count) - 1u), x);
+#else
     alignas(64) float all[static_cast<std::size_t>(lanes)];
     x.store_aligned(all);
     for (index_t i = 0; i < count; ++i) to[i] = all[i];
+#endif
 }
 /// Writes the first `count` elements of two registers.
 PRYTANY_INLINE void store_pair(float* to, float_pair x, index_t count) noexcept {
@@ -44,9 +48,13 @@ PRYTANY_INLINE void store_pair(float* to, float_pair x, index_t count) noexcept 
 /// Reads the first `count` elements, the rest is zero.
 PRYTANY_INLINE floats load_first(float const* from, index_t count) noexcept {
     if (count >= lanes) return load(from);
+#if defined(__AVX512F__)
+    return floats(_mm512_maskz_loadu_ps(static_cast<__mmask16>((1u << count) - 1u), from));
+#else
     alignas(64) float all[static_cast<std::size_t>(lanes)] = {};
     for (index_t i = 0; i < count; ++i) all[i] = from[i];
     return floats::load_aligned(all);
+#endif
 }
 /// Keeps the first `count` elements, the rest becomes zero.
 PRYTANY_INLINE floats first_of(floats x, index_t count) noexcept {
