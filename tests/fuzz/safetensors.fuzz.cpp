@@ -2,7 +2,7 @@
 // Any bytes are a safetensors file or an error, and never anything else.
 //
 //     clang++ -std=c++20 -O1 -g -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all
-//         -I include tests/fuzz/safetensors.fuzz.cpp -o fuzz_safetensors && ./fuzz_safetensors corpus
+//         -I include tests/fuzz/safetensors.fuzz.cpp -o fuzz && ./fuzz corpus
 #include <algorithm>
 #include <cstdint>
 #include <cstdlib>

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Safetensors files that must be refused, with what the error must say, and some that must be taken.
+// Safetensors files that must be refused, with what the error must say, and some to be taken.
 #pragma once
 
 #include <string>

@@ -10,7 +10,7 @@ using namespace prytany;
 
 namespace {
 
-/// The code point as UTF-8 would write it in `size` bytes, whether that is its shortest form or not.
+/// The code point as UTF-8 would write it in `size` bytes, be that its shortest form or not.
 std::string encoded(std::uint32_t point, int size) {
     if (size == 1) return {static_cast<char>(point)};
     std::string out;

@@ -24,7 +24,7 @@ namespace io {
 ///     file = u64 length | JSON of that length | data;  tensors sorted by begin: begin_0 = 0,
 ///     begin_{i+1} = end_i, end_i - begin_i = bits · product(dims) / 8, last end = size of data
 ///
-/// Source    the format's own text and reference reader. Stricter than that reader: no key twice, the
+/// Source    the format's text and reference reader. Stricter than that reader: no key twice, the
 ///           `limits`, depth 8, sizes below 2^63, objects as objects, no null for __metadata__
 /// Throws    error that names the file and the tensor: every rule above, a limit passed, an unknown
 ///           dtype, a number that is not whole or does not fit
