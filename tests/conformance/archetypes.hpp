@@ -116,6 +116,8 @@ struct halved {
             for (slot& s : out.open_slots_of(t)) s.weight *= 0.5f;
     }
 };
+template <router_policy R>
+halved(R) -> halved<R>;
 
 /// An expert that hides that its inner part comes in tiles.
 template <class E>
@@ -136,5 +138,7 @@ struct untiled {
                  out);
     }
 };
+template <class E>
+untiled(E) -> untiled<E>;
 
 } // namespace written

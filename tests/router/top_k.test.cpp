@@ -33,7 +33,6 @@ void require_weights(std::vector<slot> const& got, std::vector<double> const& wa
 }
 
 constexpr top_k by_sigmoid{.score = scoring::sigmoid};
-constexpr top_k by_two{.group = group_score::two_best};
 constexpr top_k by_two_sigmoid{.score = scoring::sigmoid, .group = group_score::two_best};
 
 } // namespace

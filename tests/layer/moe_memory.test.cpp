@@ -1,0 +1,149 @@
+// SPDX-License-Identifier: MIT
+// The memory of a call: reserved once, used again, never trusted.
+#include <atomic>
+#include <cstdlib>
+#include <cstring>
+#include <new>
+
+#include "layer/moe_held.hpp"
+#include "prytany/exec/thread_pool.hpp"
+
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define COUNTS_ALIGNED 0
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
+#define COUNTS_ALIGNED 0
+#endif
+#endif
+#if !defined(COUNTS_ALIGNED) && defined(__GLIBC__)
+#define COUNTS_ALIGNED 1
+#endif
+
+namespace {
+std::atomic<std::size_t> allocations{0};
+} // namespace
+
+// Every allocation of this program is counted: through operator new, and through the aligned_alloc
+// that buffers are made of.
+void* operator new(std::size_t size) {
+    allocations.fetch_add(1, std::memory_order_relaxed);
+    if (void* const memory = std::malloc(size > 0 ? size : 1)) return memory;
+    throw std::bad_alloc();
+}
+void* operator new[](std::size_t size) { return ::operator new(size); }
+[[gnu::noinline]] void operator delete(void* memory) noexcept { std::free(memory); }
+[[gnu::noinline]] void operator delete[](void* memory) noexcept { std::free(memory); }
+[[gnu::noinline]] void operator delete(void* memory, std::size_t) noexcept { std::free(memory); }
+[[gnu::noinline]] void operator delete[](void* memory, std::size_t) noexcept { std::free(memory); }
+#if COUNTS_ALIGNED
+extern "C" void* aligned_alloc(std::size_t alignment, std::size_t size) noexcept {
+    allocations.fetch_add(1, std::memory_order_relaxed);
+    void* memory = nullptr;
+    return ::posix_memalign(&memory, alignment, size) == 0 ? memory : nullptr;
+}
+#endif
+
+using namespace prytany;
+using numbers::rows, numbers::same_bits;
+
+namespace {
+
+using tiled = moe<shape{40, 56, 12, 2, 24}, biased{top_k{.k = 3}}, ffn{swiglu}, shared_gate{}>;
+using untiled = moe<shape{33, 17, 7, 1}, top_k{.k = 2}, written::untiled{ffn{gelu, biases}}>;
+
+void soil(workspace& ws, int with) {
+    auto const all = ws.open().take<std::byte>(ws.bytes());
+    std::memset(all.data(), with, all.size());
+}
+
+template <class Layer, class Executor>
+void allocates_nothing(Executor&& pool) {
+    Layer layer;
+    numbers::fill(layer);
+    index_t const most = 33;
+    auto const x = rows::normal(most, layer.sizes().model, 3);
+    rows y(most, layer.sizes().model);
+    workspace ws;
+    ws.reserve(layer, most, pool);
+    index_t const bytes = ws.bytes();
+    std::vector<std::uint8_t> const mask(static_cast<std::size_t>(most), 1);
+    std::size_t const before = allocations.load();
+    for (index_t call = 0; call < 1000; ++call) {
+        index_t const tokens = call % (most + 1);
+        layer.forward({x.view().part(0, tokens), std::span(mask).first(numbers::at(tokens))},
+                      y.view().part(0, tokens), ws, pool);
+    }
+    CHECK(allocations.load() == before);
+    CHECK(ws.bytes() == bytes);
+}
+
+} // namespace
+
+TEST_CASE("moe: the count of allocations counts") {
+    std::size_t const before = allocations.load();
+    auto* const number = new int(3);
+    CHECK(allocations.load() > before);
+    delete number;
+#if COUNTS_ALIGNED
+    std::size_t const between = allocations.load();
+    buffer<float> const some(100);
+    CHECK(allocations.load() == between + 1);
+#endif
+}
+
+TEST_CASE("moe: after reserve a thousand calls allocate nothing") {
+    allocates_nothing<tiled>(sequential{});
+    allocates_nothing<untiled>(sequential{});
+    allocates_nothing<tiled>(thread_pool(4));
+    allocates_nothing<untiled>(thread_pool(4));
+}
+
+TEST_CASE("moe: a call without reserve reserves what it needs") {
+    tiled layer;
+    numbers::fill(layer);
+    auto const x = rows::normal(20, 40, 3);
+    workspace reserved, left;
+    thread_pool pool(3);
+    reserved.reserve(layer, 20, pool);
+    (void)numbers::run(layer, x, left, pool);
+    CHECK(left.bytes() == reserved.bytes());
+}
+
+TEST_CASE("moe: a workspace serves larger and smaller batches, other layers, and soiled memory") {
+    tiled layer;
+    untiled other;
+    numbers::fill(layer);
+    numbers::fill(other);
+    workspace ws;
+    thread_pool pool(4);
+    for (index_t const tokens : {5, 64, 1, 40, 0, 64, 3}) {
+        auto const x = rows::normal(tokens, 40, 4), z = rows::normal(tokens, 33, 5);
+        auto const right = numbers::run(layer, x), also = numbers::run(other, z);
+        for (int const with : {0x00, 0xff, 0xa5}) {
+            soil(ws, with);
+            CHECK(same_bits(numbers::run(layer, x, ws, sequential{}), right));
+            soil(ws, with);
+            CHECK(same_bits(numbers::run(other, z, ws, pool), also));
+            soil(ws, with);
+            CHECK(same_bits(numbers::run(layer, x, ws, pool), right));
+        }
+    }
+}
+
+TEST_CASE("moe: reserved memory ends where its use ends") {
+    tiled const layer;
+    untiled const other;
+    auto const used = [](auto const& some, index_t tokens, index_t workers) {
+        arena count;
+        typename std::remove_cvref_t<decltype(some)>::scratch room{};
+        some.lay_out(room, count, tokens, workers);
+        return count.used();
+    };
+    for (index_t const tokens : {0, 1, 9, 100}) {
+        workspace ws;
+        ws.reserve(layer, tokens, sequential{});
+        CHECK(ws.bytes() == used(layer, tokens, 1));
+        CHECK(used(layer, tokens + 1, 2) >= used(layer, tokens, 2));
+        CHECK(used(other, tokens, 4) >= used(other, tokens, 1));
+    }
+}
