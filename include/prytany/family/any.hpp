@@ -2,8 +2,9 @@
 // The family of a model, found from its config.json.
 #pragma once
 
+#include <optional>
 #include <string>
-#include <type_traits>
+#include <utility>
 
 #include "prytany/family/config.hpp"
 #include "prytany/family/deepseek_v2.hpp"
@@ -49,7 +50,7 @@ void visit(config const& from, F&& f) {
     attempt(deepseek_v2{});
     attempt(deepseek_v3{});
     attempt(gpt_oss{});
-    if (!found) throw error(from.where() + ": model_type", "one of " + known, type);
+    if (!found) throw error(from.where() + ": model_type", "one of " + known, io::printable(type));
 }
 
 /// Layer `index` of a model: its sizes and rules from config.json, its weights from a source.

@@ -16,6 +16,7 @@
 #include "prytany/core/config.hpp"
 #include "prytany/core/error.hpp"
 #include "prytany/io/file.hpp"
+#include "prytany/io/text.hpp"
 
 namespace prytany::inline PRYTANY_ABI {
 namespace family {
@@ -36,7 +37,16 @@ public:
         if (file.size() > most) throw error(where_, "at most 16 MiB", std::to_string(file.size()));
         std::string text(static_cast<std::size_t>(file.size()), '\0');
         file.read(0, std::as_writable_bytes(std::span(text)));
-        json_ = nlohmann::json::parse(text, nullptr, false);
+        constexpr int deepest = 32; // what follows may recurse
+        bool deeper = false;
+        auto const keep = [&](int depth, nlohmann::json::parse_event_t, nlohmann::json&) {
+            deeper = deeper || depth > deepest;
+            return depth <= deepest;
+        };
+        json_ = nlohmann::json::parse(text, keep, false);
+        if (deeper)
+            throw error(where_, "at most " + std::to_string(deepest) + " levels of JSON",
+                        "deeper nesting");
         if (json_.is_discarded() || !json_.is_object())
             throw error(where_, "a JSON object", "something else");
     }
@@ -46,14 +56,16 @@ public:
     std::string const& where() const noexcept { return where_; }
     bool has(char const* key) const { return json_.contains(key) && !json_[key].is_null(); }
 
+    /// A count or a size: an integer from 0 on.
     index_t integer(char const* key, std::optional<index_t> otherwise = {}) const {
-        auto const* const v = find(key, otherwise.has_value(), "an integer");
+        constexpr char const* expected = "an integer from 0 on";
+        auto const* const v = find(key, otherwise.has_value(), expected);
         if (v == nullptr) return *otherwise;
         bool const small =
-            v->is_number_integer() &&
-            (!v->is_number_unsigned() ||
-             v->get<std::uint64_t>() <= std::uint64_t{std::numeric_limits<index_t>::max()});
-        if (!small) throw wrong(key, "an integer", *v);
+            v->is_number_unsigned()
+                ? v->get<std::uint64_t>() <= std::uint64_t{std::numeric_limits<index_t>::max()}
+                : v->is_number_integer() && v->get<std::int64_t>() >= 0;
+        if (!small) throw wrong(key, expected, *v);
         return v->get<index_t>();
     }
     /// The number of routed experts, under any of the names that versions of the hub gave it.
@@ -101,7 +113,7 @@ public:
             if (got == v) return;
             list += (list.empty() ? "" : " or ") + std::string(v);
         }
-        throw error(where_ + ": " + key, list, got);
+        throw error(where_ + ": " + key, list, io::printable(got));
     }
 
 private:
@@ -114,7 +126,9 @@ private:
         return nullptr;
     }
     error wrong(char const* key, char const* expected, nlohmann::json const& got) const {
-        return {where_ + ": " + key, expected, got.dump().substr(0, 64)};
+        bool const one = !got.is_structured();
+        return {where_ + ": " + key, expected,
+                one ? got.dump(-1, ' ', true).substr(0, 64) : "an " + std::string(got.type_name())};
     }
 };
 

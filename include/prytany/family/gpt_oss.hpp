@@ -19,7 +19,7 @@ namespace family {
 /// Linear scores with biases, top-k, softmax over the chosen; clamped SwiGLU with biases.
 ///
 /// Source    OpenAI 2025, arXiv:2508.10925
-/// Throws    error, for a config.json without the sizes
+/// Throws    error, for a config.json that another rule governs
 /// Test      tests/family/gpt_oss.test.cpp
 struct gpt_oss {
     static constexpr std::string_view model_types[] = {"gpt_oss"};
@@ -30,6 +30,7 @@ struct gpt_oss {
 
     template <auto Format = dense<float>{}>
     static layer<Format> make(config const& from) {
+        from.require("hidden_act", {"silu"}, "silu");
         return layer<Format>{
             {.model = from.integer("hidden_size"),
              .hidden = from.integer("intermediate_size"),

@@ -4,7 +4,7 @@
 
 #include <string>
 #include <string_view>
-#include <type_traits>
+#include <utility>
 
 #include "prytany/family/qwen2_moe.hpp"
 #include "prytany/io/load.hpp"
@@ -48,6 +48,8 @@ struct qwen2_moe_decoder {
         from.require("model_type", {"qwen2_moe"});
         config const rope = from.inner("rope_parameters");
         rope.require("rope_type", {"default"}, "default");
+        config const scaling = from.inner("rope_scaling"); // where older files have it
+        scaling.require(scaling.has("type") ? "type" : "rope_type", {"default"}, "default");
         for (auto const& [what, good] :
              {std::pair{"decoder_sparse_step", from.integer("decoder_sparse_step", 1) == 1},
               {"mlp_only_layers", from.entries("mlp_only_layers") == 0},

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <map>
+#include <set>
 #include <span>
 #include <string>
 #include <string_view>
@@ -20,9 +21,11 @@ namespace prytany::inline PRYTANY_ABI {
 namespace io {
 
 /// Reads matrices from a source and keeps account of what was read: `finish` throws unless every
-/// wanted tensor was there with the right sizes, and every tensor under a prefix was read exactly
-/// once.
+/// wanted tensor was there with the right sizes, and every row of every tensor under a prefix was
+/// read exactly once.
 ///
+/// A square matrix that a file keeps turned cannot be told from one that it does not: it is read as
+/// its place says.
 /// Throws    error, naming what is missing, what has other sizes and what is left over
 /// Test      tests/io/load.test.cpp
 template <tensor_source Source>
@@ -53,7 +56,7 @@ public:
         index_t const base = lead == 1 ? at.block * rows * cols : 0;
         if (at.transposed) take_transposed(to, at, *from, base, rows);
         else take_rows(to, at, *from, base);
-        used_[at.name] += to.rows * to.cols;
+        count(*from, to.cols, (lead == 1 ? at.block * rows : 0) + at.first, at.step, to.rows);
     }
     /// Reads a matrix that another one shares: it is not counted again.
     template <class Store>
@@ -71,9 +74,19 @@ public:
             if (it == used_.end()) {
                 if (!seen_.contains(s.name))
                     faults.push_back("left over " + printable(s.name) + " " + s.text());
-            } else if (it->second != s.count())
+                continue;
+            }
+            auto const& times = it->second; // of each row
+            auto const twice = std::find(times.begin(), times.end(), 2);
+            index_t const unread = std::count(times.begin(), times.end(), 0),
+                          all = std::ssize(times);
+            if (twice != times.end())
+                faults.push_back(s.name + ": expected to read each row once, read row " +
+                                 std::to_string(twice - times.begin()) + " twice");
+            else if (unread > 0)
                 faults.push_back(s.name + ": expected to read " + std::to_string(s.count()) +
-                                 " elements, read " + std::to_string(it->second));
+                                 " elements, read " +
+                                 std::to_string(s.count() / all * (all - unread)));
         }
         if (faults.empty()) return;
         constexpr std::size_t most = 8;
@@ -86,7 +99,8 @@ public:
 
 private:
     Source const& source_;
-    std::map<std::string, index_t, std::less<>> used_, seen_; // elements read; faults told already
+    std::map<std::string, std::vector<char>, std::less<>> used_; // how often each row was read
+    std::set<std::string, std::less<>> seen_;                    // their faults are told already
     std::vector<std::string> faults_;
 
     static bool fits(index_t wanted, place const& at, index_t rows) noexcept {
@@ -94,6 +108,14 @@ private:
         index_t const last = at.first + (wanted - 1) * at.step;
         if (at.step > 1) return rows == wanted * at.step;
         return at.block == dynamic ? rows == wanted : last < rows && rows % wanted == 0;
+    }
+    void count(stored const& from, index_t cols, index_t first, index_t step, index_t rows) {
+        auto& times = used_[from.name];
+        times.resize(static_cast<std::size_t>(from.count() / cols));
+        for (index_t r = 0; r < rows; ++r) {
+            char& of_row = times[static_cast<std::size_t>(first + r * step)];
+            of_row = static_cast<char>(std::min(of_row + 1, 2));
+        }
     }
     template <class Store>
     static std::string sizes(tensor<Store> const& t) {
@@ -105,7 +127,7 @@ private:
     }
     template <class Store>
     void wrong(stored const& from, tensor<Store> const& to, place const& at) {
-        seen_[from.name] = 1;
+        seen_.insert(from.name);
         faults_.push_back(from.name + ": expected " + sizes(to) +
                           (at.transposed ? " transposed" : "") +
                           (at.block == dynamic ? "" : " in block " + std::to_string(at.block)) +
@@ -159,8 +181,8 @@ private:
             widen_mxfp4(code_row, scale_row, row);
             to.pack_row(r, row);
         }
-        used_[at.name] += to.rows * blocks * 16;
-        used_[at.scales] += to.rows * blocks;
+        count(codes, blocks * 16, at.block * rows + at.first, at.step, to.rows);
+        count(*scales, blocks, at.block * rows + at.first, at.step, to.rows);
     }
 };
 

@@ -6,6 +6,7 @@
 #include <cmath>
 #include <span>
 #include <string>
+#include <utility>
 
 #include "prytany/core/arena.hpp"
 #include "prytany/exec/concept.hpp"
@@ -113,14 +114,17 @@ private:
     packed<Format> qkv_, output_;
     column qkv_bias_, norm_;
 
+    static constexpr index_t largest = index_t{1} << 30; // no product of two sizes overflows
+
     static attention_shape const& check(attention_shape const& size) {
         for (auto [name, value] : {std::pair{"model", size.model},
                                    {"heads", size.heads},
                                    {"kv_heads", size.kv_heads},
                                    {"head", size.head},
                                    {"positions", size.positions}})
-            if (value < 1)
-                throw error(std::string("attention.") + name, "at least 1", std::to_string(value));
+            if (value < 1 || value > largest)
+                throw error(std::string("attention.") + name, "1 to " + std::to_string(largest),
+                            std::to_string(value));
         if (size.heads % size.kv_heads != 0)
             throw error("attention.kv_heads",
                         "a divisor of " + std::to_string(size.heads) + " heads",
@@ -128,6 +132,11 @@ private:
         if (size.head % 2 != 0)
             throw error("attention.head", "an even number, for rotation",
                         std::to_string(size.head));
+        if (!(size.rope_base > 0 && std::isfinite(size.rope_base)))
+            throw error("attention.rope_base", "a finite number > 0",
+                        std::to_string(size.rope_base));
+        if (!(size.epsilon >= 0 && std::isfinite(size.epsilon)))
+            throw error("attention.epsilon", "a finite number >= 0", std::to_string(size.epsilon));
         return size;
     }
     template <class Self, class Visit>

@@ -45,7 +45,6 @@ public:
         matrix_view<float> x, normed, sum;
         typename attention_block<Format>::scratch attention;
         typename Layer::scratch layer;
-        prytany::plan plan; ///< of the last layer
     };
     /// One sequence: its keys and values, and how many tokens it has.
     class state {
@@ -62,13 +61,15 @@ public:
         index_t length_ = 0;
     };
 
-    /// `make(i)` gives the Mixture of Experts of layer i.
+    /// `make(i)` gives the Mixture of Experts of layer i; all have the same sizes.
     template <class Make>
     decoder(decoder_shape const& size, Make&& make) : shape_(size) {
-        if (size.vocabulary < 1)
-            throw error("decoder.vocabulary", "at least 1", std::to_string(size.vocabulary));
-        if (size.layers < 1)
-            throw error("decoder.layers", "at least 1", std::to_string(size.layers));
+        constexpr index_t largest = index_t{1} << 30; // no product of two sizes overflows
+        for (auto [name, value] :
+             {std::pair{"vocabulary", size.vocabulary}, {"layers", size.layers}})
+            if (value < 1 || value > largest)
+                throw error(std::string("decoder.") + name, "1 to " + std::to_string(largest),
+                            std::to_string(value));
         index_t const model = size.attention.model;
         for (index_t i = 0; i < size.layers; ++i) {
             blocks_.push_back({attention_block<Format>(size.attention), {}, make(i)});
@@ -77,6 +78,10 @@ public:
                 throw error("decoder layer " + std::to_string(i),
                             "model width " + std::to_string(model),
                             std::to_string(blocks_.back().moe.sizes().model));
+            // one scratch serves all
+            if (room_of(blocks_.back().moe) != room_of(blocks_[0].moe))
+                throw error("decoder layer " + std::to_string(i),
+                            "the sizes and experts per token of layer 0", "others");
         }
         embedding_.resize(size.vocabulary, model);
         head_.resize(size.vocabulary, model);
@@ -148,6 +153,13 @@ private:
     packed<Format> embedding_, head_;
     column norm_;
 
+    /// What tells two layers of different sizes or slots apart.
+    static std::pair<shape, index_t> room_of(Layer const& layer) {
+        arena count;
+        typename Layer::scratch room{};
+        layer.lay_out(room, count, 64, 1);
+        return {layer.sizes(), count.used()};
+    }
     template <class Self, class Visit>
     static void visit_tensors(Self& model, Visit& visit) {
         index_t const vocabulary = model.shape_.vocabulary, size = model.shape_.attention.model;
@@ -178,6 +190,8 @@ private:
             (logits.rows > 0 && logits.cols != shape_.vocabulary))
             throw error("decoder logits", "at most " + dims_text(count, shape_.vocabulary),
                         dims_text(logits.rows, logits.cols));
+        if (logits.rows > 0 && logits.data == nullptr)
+            throw error("decoder logits", dims_text(logits.rows, logits.cols), "a null pointer");
         for (auto const token : tokens)
             if (token < 0 || token >= shape_.vocabulary)
                 throw error("token", "0 to " + std::to_string(shape_.vocabulary - 1),
