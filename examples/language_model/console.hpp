@@ -74,7 +74,13 @@ private:
     }
     std::string code(int base, rgb c) const {
         if (millions_) return text("%d;2;%d;%d;%d", base, c.red, c.green, c.blue);
-        auto const level = [](int v) { return (v * 5 + 127) / 255; };
+        // the cube of 256 colours is coarse: stronger colours come out less grey
+        int const grey = (c.red + c.green + c.blue) / 3;
+        auto const level = [&](int v) {
+            int const stronger = grey + (v - grey) * 7 / 5;
+            return (stronger > 47) + (stronger > 114) + (stronger > 154) + (stronger > 194) +
+                   (stronger > 234);
+        };
         return text("%d;5;%d", base, 16 + 36 * level(c.red) + 6 * level(c.green) + level(c.blue));
     }
 };

@@ -61,13 +61,22 @@ inline std::string fitted(std::string_view text, std::ptrdiff_t columns) {
     return all.append(static_cast<std::size_t>(std::max<std::ptrdiff_t>(columns - used, 0)), ' ');
 }
 
-/// A text that is safe to print, its lines kept, indented.
-inline std::string readable(std::string_view text, std::string const& indent) {
+/// A text that is safe to print: its lines kept, long ones broken at a blank, all indented by two;
+/// `column` is where it begins and then where it ends.
+inline std::string readable(std::string_view text, std::ptrdiff_t& column) {
+    constexpr std::ptrdiff_t wide = 72;
     std::string all;
     for (std::size_t at = 0; at < text.size();) {
         glyph const g = glyph_at(text, at);
-        all += text[at] == '\n' ? "\n" + indent : text[at] == '\t' ? "    " : g.shown;
         at += static_cast<std::size_t>(g.bytes);
+        if (text[at - 1] == '\n' || (g.shown == " " && column >= wide)) {
+            all += "\n  ";
+            column = 0;
+            continue;
+        }
+        bool const tab = g.shown == "→" && text[at - 1] == '\t';
+        all += tab ? "    " : g.shown;
+        column += tab ? 4 : g.columns;
     }
     return all;
 }

@@ -29,7 +29,7 @@ public:
         say(left, 44, 24, "Which experts read which text", "font-weight=\"bold\"");
         say(left, 70, 13.5,
             text("Each byte goes to %td of %td experts in every layer of ", of.kept, of.experts) +
-                escaped(of.name) + ". A cell is the share of a layer's slots",
+                escaped(shortened(of.name)) + ". A cell is the share of a layer's slots",
             grey);
         say(left, 89, 13.5,
             text("that an expert took, in percent; equal shares would be %.3g %% each.",
@@ -68,7 +68,7 @@ private:
     void put(std::string const& part) { file_ << part; }
     static std::string escaped(std::string const& plain) {
         std::string safe;
-        for (char const c : readable(plain, ""))
+        for (char const c : plain)
             safe += c == '<' ? "&lt;" : c == '>' ? "&gt;" : c == '&' ? "&amp;" : std::string(1, c);
         return safe;
     }

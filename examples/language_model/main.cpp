@@ -42,8 +42,9 @@ void print_model(console const& out, description const& of, options const& asked
 void print_text(console const& out, description const& of, generation const& done,
                 options const& asked) {
     out.heading("Text");
-    std::printf("  %s%s\n", out.dim(readable(asked.prompt, "  ")).c_str(),
-                readable(done.text(), "  ").c_str());
+    index_t column = 0;
+    std::string const prompt = readable(asked.prompt, column);
+    std::printf("  %s%s\n", out.dim(prompt).c_str(), readable(done.text(), column).c_str());
     index_t const layer = most_varied_layer(done, of.experts);
     out.heading(text("Who wrote it: below each byte, the expert with the largest weight in layer "
                      "%td",
@@ -63,21 +64,18 @@ void print_bits(console const& out, std::vector<scored_text> const& texts) {
     std::printf("  %s\n", out.dim(text("%-24s %10s %12s %12s %14s", "text", "bytes", "bits/byte",
                                        "reference", "relative diff."))
                               .c_str());
-    double seconds = 0;
-    index_t bytes = 0;
+    std::vector<double> seconds;
     for (auto const& one : texts) {
         std::printf("  %s %10s %12.5f", fitted(one.name, 24).c_str(), grouped(one.bytes).c_str(),
                     one.bits);
         if (one.reference)
             std::printf(" %12.5f %14.1e", *one.reference, one.bits / *one.reference - 1);
         std::printf("\n");
-        bytes += one.bytes;
-        seconds += one.seconds;
+        seconds.push_back(one.seconds);
     }
-    std::printf("  %s\n",
-                out.dim("read at " + grouped(std::lround(static_cast<double>(bytes) / seconds)) +
-                        " tokens per second, 256 at once")
-                    .c_str());
+    std::printf("  %s\n", out.dim("read at " + grouped(std::lround(window / median(seconds))) +
+                                  " tokens per second, 256 at once")
+                              .c_str());
 }
 
 void print_load(console const& out, description const& of, std::vector<scored_text> const& texts) {

@@ -56,6 +56,11 @@ inline nlohmann::ordered_json report(options const& asked, description const& of
         }
         load[one.name] = layers;
     }
+    if (!texts.empty()) {
+        std::vector<double> seconds;
+        for (auto const& one : texts) seconds.push_back(one.seconds);
+        all["tokens_per_second"]["window"] = window / median(seconds);
+    }
     all["bits_per_byte"] = bits;
     all["reference_bits_per_byte"] = reference;
     all["expert_load"] = load;

@@ -33,7 +33,7 @@ struct scored_text {
     std::string name;
     index_t bytes = 0;  ///< those in whole windows
     double bits = 0;    ///< per byte
-    double seconds = 0; ///< of the model, without our own sums
+    double seconds = 0; ///< of one window, the median
     loads experts;
     std::optional<double> reference{};
 };
@@ -59,6 +59,13 @@ inline std::vector<std::int32_t> bytes_of(std::string_view from) {
     return bytes;
 }
 
+inline double median(std::vector<double> values) {
+    if (values.empty()) return 0;
+    auto const middle = values.begin() + std::ssize(values) / 2;
+    std::nth_element(values.begin(), middle, values.end());
+    return *middle;
+}
+
 /// −log2 of the probability that a row of logits gives to a byte.
 inline double surprise(std::span<float const> logits, std::int32_t byte) {
     double const top = *std::max_element(logits.begin(), logits.end());
@@ -80,18 +87,20 @@ inline scored_text score(model& with, std::string name, std::string const& path,
     prytany::buffer<float> memory(window * byte_values);
     prytany::matrix_view<float> const logits(memory.data(), window, byte_values);
     double bits = 0;
+    std::vector<double> seconds;
     for (index_t w = 0; w < windows; ++w) {
         std::span const now(bytes.data() + w * window, static_cast<std::size_t>(window));
         with.restart();
         auto const start = std::chrono::steady_clock::now();
         with.feed(now, logits, result.experts);
         auto const spent = std::chrono::steady_clock::now() - start;
-        result.seconds += std::chrono::duration<double>(spent).count();
+        seconds.push_back(std::chrono::duration<double>(spent).count());
         for (index_t i = 0; i + 1 < window; ++i)
             bits += surprise({logits.row(i), static_cast<std::size_t>(byte_values)},
                              now[static_cast<std::size_t>(i + 1)]);
         bar.advance(window);
     }
+    result.seconds = median(std::move(seconds));
     result.bits = bits / static_cast<double>(windows * (window - 1));
     return result;
 }

@@ -23,13 +23,6 @@ using clock = std::chrono::steady_clock;
 inline double seconds_since(clock::time_point start) {
     return std::chrono::duration<double>(clock::now() - start).count();
 }
-inline double median(std::vector<double> values) {
-    if (values.empty()) return 0;
-    auto const middle = values.begin() + std::ssize(values) / 2;
-    std::nth_element(values.begin(), middle, values.end());
-    return *middle;
-}
-
 /// Adds up how long each part of one pass takes; the part after the last is the caller's own.
 class stopwatch final : public listener {
 public:
