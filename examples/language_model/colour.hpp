@@ -40,6 +40,12 @@ inline rgb heat(double x) {
     return {mix(a.red, b.red), mix(a.green, b.green), mix(a.blue, b.blue)};
 }
 
+/// The same among the 256 colours of older terminals.
+inline int heat_256(double x) {
+    constexpr std::array<int, 11> stops{53, 54, 55, 25, 31, 36, 71, 113, 148, 184, 226};
+    return stops[static_cast<std::size_t>(std::clamp(x, 0.0, 1.0) * (stops.size() - 1) + 0.5)];
+}
+
 /// A colour for each kind: neighbours in number lie far apart on the wheel.
 inline rgb kind_colour(std::ptrdiff_t kind) {
     double const hue = std::fmod(0.08 + 0.618034 * static_cast<double>(kind), 1.0) * 6;

@@ -61,6 +61,11 @@ public:
     std::string on(rgb ground, std::string const& what) const {
         return styled(code(48, ground) + ";" + code(38, legible_on(ground)), what);
     }
+    /// Text on the colour of a number from 0 to 1.
+    std::string on_heat(double x, std::string const& what) const {
+        if (millions_) return on(heat(x), what);
+        return styled(text("48;5;%d;", heat_256(x)) + code(38, legible_on(heat(x))), what);
+    }
     std::string in(rgb ink, std::string const& what) const { return styled(code(38, ink), what); }
     void heading(std::string const& what) const {
         std::printf("\n%s\n", bold(colours_ ? what : "== " + what).c_str());
@@ -74,12 +79,8 @@ private:
     }
     std::string code(int base, rgb c) const {
         if (millions_) return text("%d;2;%d;%d;%d", base, c.red, c.green, c.blue);
-        // the cube of 256 colours is coarse: stronger colours come out less grey
-        int const grey = (c.red + c.green + c.blue) / 3;
-        auto const level = [&](int v) {
-            int const stronger = grey + (v - grey) * 7 / 5;
-            return (stronger > 47) + (stronger > 114) + (stronger > 154) + (stronger > 194) +
-                   (stronger > 234);
+        auto const level = [](int v) {
+            return (v > 47) + (v > 114) + (v > 154) + (v > 194) + (v > 234);
         };
         return text("%d;5;%d", base, 16 + 36 * level(c.red) + 6 * level(c.green) + level(c.blue));
     }

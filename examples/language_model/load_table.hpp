@@ -28,7 +28,7 @@ inline std::string cell(console const& out, double share, double top, bool numbe
     constexpr char const* shades[] = {" ", "░", "▒", "▓", "█"};
     auto const shade = shades[std::min(4, static_cast<int>(share / top * 5))];
     std::string const number = numbers ? text("%2.0f", 100 * share) : "";
-    if (out.colours()) return out.on(heat(share / top), numbers ? " " + number + " " : " ");
+    if (out.colours()) return out.on_heat(share / top, numbers ? " " + number + " " : " ");
     return numbers ? shade + number + " " : shade;
 }
 
