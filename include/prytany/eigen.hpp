@@ -17,13 +17,12 @@ template <class Derived>
 void derives(Eigen::EigenBase<Derived> const*);
 
 template <class M>
-concept eigen_object = requires(M const* m) {
+constexpr bool is_eigen = requires(M const* m) {
     detail::derives(m);
 };
-
 template <class M>
-concept eigen_dense = eigen_object<M> && requires {
-    requires int{M::Flags} >= 0;
+constexpr bool is_dense = requires {
+    int{M::Flags};
     M::IsRowMajor;
 };
 
@@ -31,7 +30,7 @@ template <class M>
 constexpr bool has_float = std::is_same_v<typename M::Scalar, float>;
 template <class M>
 constexpr bool has_storage = [] {
-    if constexpr (eigen_dense<M>) return (int{M::Flags} & int{Eigen::DirectAccessBit}) != 0;
+    if constexpr (is_dense<M>) return (int{M::Flags} & int{Eigen::DirectAccessBit}) != 0;
     else return false;
 }();
 template <class M>
@@ -62,14 +61,15 @@ using never_written = std::conditional_t<has_rows<M> && has_float<M>, float cons
 
 /// What Eigen keeps row-major in float goes in and out of a layer as it is, without a copy.
 ///
-///     layer.forward(X, Y, ws, pool);      layer.forward(X.topRows(3), Y.middleRows(5, 3), ws, pool);
+///     layer.forward(X, Y, ws, pool);
+///     layer.forward(X.topRows(3), Y.middleRows(5, 3), ws, pool);
 ///
 /// A matrix, Map, Ref or block whose rows are contiguous; its outer stride is kept. A vector at
 /// compile time, row or column, is one row: one token. Where each column of a column-major matrix
 /// is a token, `m.transpose()` has them as rows. All else is an error that says what to write.
 /// Test      tests/eigen.test.cpp, tests/must_fail/eigen
-template <detail::eigen_object M>
-struct rows_of<M> {
+template <class M>
+requires(detail::is_eigen<M>) struct rows_of<M> {
     static auto of(M& m) noexcept -> matrix_view<typename detail::written_through<M>::type> {
         if constexpr (fits()) return view<typename detail::written_through<M>::type>(m);
         else return {};

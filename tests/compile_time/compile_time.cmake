@@ -5,4 +5,4 @@ add_test(NAME compile_time/first_layer COMMAND ${CMAKE_COMMAND}
     -D "folders=$<TARGET_PROPERTY:prytany,INTERFACE_INCLUDE_DIRECTORIES>"
     -D "implicit=${CMAKE_CXX_IMPLICIT_INCLUDE_DIRECTORIES}"
     -P ${CMAKE_CURRENT_LIST_DIR}/measure.cmake)
-set_tests_properties(compile_time/first_layer PROPERTIES LABELS compile_time)
+set_tests_properties(compile_time/first_layer PROPERTIES LABELS compile_time RUN_SERIAL TRUE)

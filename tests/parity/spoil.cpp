@@ -69,6 +69,7 @@ int main(int count, char** words) {
                    expected = to / "expected.safetensors", config = to / "config.json";
     std::string const kind = words[3];
     fs::remove_all(to);
+    fs::create_directories(to);
     fs::copy(words[1], to, fs::copy_options::recursive);
     if (kind == "weight") change(model, "", 0.5f);
     else if (kind == "missing") drop(model);
