@@ -52,7 +52,8 @@ public:
             if (at.transposed) std::swap(rows, cols);
         }
         if (cols != to.cols || !fits(to.rows, at, rows) || (lead == 1 && dim(0) <= at.block))
-            return wrong(*from, to, at);
+            return wrong(*from, sizes(to) + (at.transposed ? " transposed" : "") +
+                                    (lead == 0 ? "" : " in block " + std::to_string(at.block)));
         index_t const base = lead == 1 ? at.block * rows * cols : 0;
         if (at.transposed) take_transposed(to, at, *from, base, rows);
         else take_rows(to, at, *from, base);
@@ -123,15 +124,12 @@ private:
     }
     template <class Store>
     void missing(std::string const& name, tensor<Store> const& to) {
+        if (!seen_.insert(name).second) return;
         faults_.push_back("missing " + name + " for " + to.name.text() + " " + sizes(to));
     }
-    template <class Store>
-    void wrong(stored const& from, tensor<Store> const& to, place const& at) {
-        seen_.insert(from.name);
-        faults_.push_back(from.name + ": expected " + sizes(to) +
-                          (at.transposed ? " transposed" : "") +
-                          (at.block == dynamic ? "" : " in block " + std::to_string(at.block)) +
-                          ", got " + from.text());
+    void wrong(stored const& from, std::string const& expected) {
+        if (!seen_.insert(from.name).second) return;
+        faults_.push_back(from.name + ": expected " + expected + ", got " + from.text());
     }
     template <class Store>
     void take_rows(tensor<Store> const& to, place const& at, stored const& from, index_t base) {
@@ -169,8 +167,14 @@ private:
             return s.type == element::u8 && s.dims.size() == tail.size() + 1 &&
                    s.dims[0] > at.block && std::equal(tail.begin(), tail.end(), s.dims.begin() + 1);
         };
-        if (to.cols % 32 != 0 || !is(codes, {rows, blocks, 16})) return wrong(codes, to, at);
-        if (!is(*scales, {rows, blocks})) return wrong(*scales, to, at);
+        bool const whole = to.cols % 32 == 0 && is(codes, {rows, blocks, 16});
+        if (!whole || !is(*scales, {rows, blocks})) {
+            std::string const own = "U8 [experts, " + dims_text(rows, blocks).substr(1);
+            if (whole) wrong(*scales, own);
+            else wrong(codes, own.substr(0, own.size() - 1) + ", 16], 32 inputs a block");
+            seen_.insert({at.name, at.scales});
+            return;
+        }
         std::vector<std::byte> code_row(static_cast<std::size_t>(blocks * 16));
         std::vector<std::byte> scale_row(static_cast<std::size_t>(blocks));
         std::vector<float> row(static_cast<std::size_t>(to.cols));

@@ -17,7 +17,7 @@ namespace io {
 ///     x[32 b + 2 i]     = e2m1(low nibble of codes[16 b + i])  · 2^(scales[b] - 127)
 ///     x[32 b + 2 i + 1] = e2m1(high nibble of codes[16 b + i]) · 2^(scales[b] - 127)
 ///
-/// A scale of 255 is NaN.
+/// A scale of 255 is NaN; what lies beyond the range of float (scales of 253 and 254) is infinite.
 /// Pre       to.size() = 2 · codes.size() = 32 · scales.size()
 /// Source    Open Compute Project, Microscaling Formats specification 1.0, §5.3 and §5.4
 /// Test      tests/io/mxfp4.test.cpp
