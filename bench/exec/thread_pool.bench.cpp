@@ -163,7 +163,9 @@ void run(benchmark::State& state, load const& items, index_t width) {
         if (times.size() < times.capacity()) times.push_back(1e6 * took);
     }
     double const cores = static_cast<double>(std::min(width, thread_pool::cores()));
-    state.counters["over"] = 1e6 * spent / static_cast<double>(state.iterations()) - total / cores;
+    double const middle = median(times);
+    state.counters["median"] = middle;
+    state.counters["over"] = middle - total / cores;
 }
 
 std::vector<double> same(std::size_t count, double us) { return std::vector<double>(count, us); }
