@@ -1,11 +1,20 @@
 # Compiles one file twice: -D compiler=… -D source=… -D flags=… -D folders=… -D implicit=… -P run.cmake
 cmake_minimum_required(VERSION 3.25)
 
-file(STRINGS ${source} first LIMIT_COUNT 1)
-if(NOT first MATCHES "^// expect: (.+)$")
-    message(FATAL_ERROR "${source}: expected a first line `// expect: <sentence>`, got `${first}`")
+# The sentence is in the first line, or in one of the first two where compilers have words of their own:
+# `// expect(gcc): …`, `// expect(clang): …`.
+set(family gcc)
+if(compiler MATCHES "clang")
+    set(family clang)
 endif()
-set(sentence "${CMAKE_MATCH_1}")
+file(READ ${source} text LIMIT 1000)
+if(text MATCHES "^// expect: ([^\n]+)\n")
+    set(sentence "${CMAKE_MATCH_1}")
+elseif(text MATCHES "^(// expect[^\n]*\n)?// expect\\(${family}\\): ([^\n]+)\n")
+    set(sentence "${CMAKE_MATCH_2}")
+else()
+    message(FATAL_ERROR "${source}: expected a first line `// expect: <sentence>`, got\n${text}")
+endif()
 
 separate_arguments(flags UNIX_COMMAND "${flags}")
 list(REMOVE_ITEM folders ${implicit}) # naming /usr/include would change the order of its headers

@@ -83,6 +83,7 @@ class moe {
     static constexpr bool scores = !std::same_as<S, nothing>;
     static constexpr bool gated_shared = options_for<shared_gate_aspect, Options...> == 1;
     static constexpr auto format = option_for<format_aspect, dense<float>{}, Options...>;
+    static_assert(weight_format<kind_of<format>>);
     static constexpr auto shared_format = [] {
         constexpr auto own =
             option_for<shared_format_aspect, detail::shared_like_routed{}, Options...>;

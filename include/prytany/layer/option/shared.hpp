@@ -3,6 +3,7 @@
 #pragma once
 
 #include "prytany/core/aspect.hpp"
+#include "prytany/format/concept.hpp"
 #include "prytany/layer/option/concept.hpp"
 
 namespace prytany::inline PRYTANY_ABI {
@@ -15,6 +16,7 @@ namespace prytany::inline PRYTANY_ABI {
 /// Test      tests/layer/option/shared.test.cpp
 template <class Format>
 struct shared_as {
+    static_assert(weight_format<Format>);
     using aspect = shared_format_aspect;
     Format format;
 };

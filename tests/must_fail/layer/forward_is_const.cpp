@@ -1,0 +1,22 @@
+// expect: a layer needs forward(input, rows, workspace, pool[, observer]) const
+#include <prytany/layer/concept.hpp>
+
+using namespace prytany;
+
+#if defined(PRYTANY_MUST_FAIL)
+#define unchanged
+#else
+#define unchanged const
+#endif
+
+struct idle {
+    shape sizes() const { return {}; }
+    template <class Visit>
+    void for_each_tensor(Visit&&) const {}
+    struct scratch {};
+    void lay_out(scratch&, arena&, index_t, index_t) const {}
+    template <class X, class Observer = unobserved>
+    void forward(input const&, matrix_view<float>, workspace&, X&&, Observer&& = {}) unchanged {}
+};
+
+static_assert(moe_layer<idle>);

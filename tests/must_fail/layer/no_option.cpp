@@ -1,0 +1,14 @@
+// expect: a layer option names its aspect: using aspect = format_aspect
+#include <prytany/prytany.hpp>
+
+using namespace prytany;
+
+constexpr shape size{.model = 8, .hidden = 4, .experts = 6, .shared = 1};
+
+#if defined(PRYTANY_MUST_FAIL)
+using layer = moe<size, top_k{.k = 2}, ffn{swiglu}, 16>;
+#else
+using layer = moe<size, top_k{.k = 2}, ffn{swiglu}, dense<bf16>{}>;
+#endif
+
+static_assert(sizeof(layer) > 0);
