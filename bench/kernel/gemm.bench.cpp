@@ -129,20 +129,20 @@ void run(benchmark::State& state, problem const& size) {
     noise random(7);
     for (index_t i = 0; i < x.size(); ++i) x[i] = random();
     std::size_t next = 0;
+    auto const start = clock::now();
     for (auto _ : state) {
         Product::multiply(size, x.data(), matrices[next], y.data());
         benchmark::DoNotOptimize(y.data());
         benchmark::ClobberMemory();
         next = next + 1 == matrices.size() ? 0 : next + 1;
     }
-    double const flop = 2 * static_cast<double>(weights) * static_cast<double>(size.tokens);
-    auto const per_second = [](double amount) {
-        return benchmark::Counter(amount, benchmark::Counter::kIsIterationInvariantRate);
-    };
-    state.counters["GFLOP/s"] = per_second(1e-9 * flop);
-    state.counters["fma_%"] = per_second(1e-7 * flop / fma);
-    state.counters["GB/s"] = per_second(1e-9 * bytes);
-    state.counters["read_%"] = per_second(1e-7 * bytes / read);
+    double const seconds = seconds_since(start) / static_cast<double>(state.iterations());
+    double const gflops = 2e-9 * static_cast<double>(weights * size.tokens) / seconds,
+                 gigabytes = 1e-9 * bytes / seconds;
+    state.counters["GFLOP/s"] = gflops;
+    state.counters["fma_%"] = 100 * gflops / fma;
+    state.counters["GB/s"] = gigabytes;
+    state.counters["read_%"] = 100 * gigabytes / read;
 }
 
 template <class Product>

@@ -6,7 +6,8 @@
 //
 // Prompt: all tokens in one call, the logits of the last one. Generation: one token a call from an
 // empty cache, its logits each time. Tokens are random; one run to warm up, then `repeat` timed ones.
-// With --parts it also prints the medians of the parts of one generated token.
+// With --parts it also prints the medians of the parts of one generated token, and how fast one core reads
+// a buffer as large as this model's weights.
 #include <algorithm>
 #include <array>
 #include <chrono>
@@ -133,6 +134,10 @@ public:
         for (std::size_t i = 0; i < part_times::names.size(); ++i)
             std::printf("  %-10s %8.2f us of one generated token\n", part_times::names[i],
                         1e6 * median(watch.all[i]));
+        index_t bytes = 0;
+        decoder_.for_each_tensor([&](auto const& t, index_t) { bytes += t.bytes(); });
+        std::printf("  one core reads %.1f MB again and again at %.1f GB/s\n",
+                    1e-6 * static_cast<double>(bytes), bench::read_rate(bytes, 0.1));
     }
 
 private:
