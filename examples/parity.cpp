@@ -88,7 +88,7 @@ struct figures {
 
 std::string list(std::vector<index_t> const& ids) {
     std::string all;
-    for (index_t const i : ids) all += (all.empty() ? "" : " ") + std::to_string(i);
+    for (index_t const i : ids) all.append(all.empty() ? "" : " ").append(std::to_string(i));
     return all;
 }
 
