@@ -1,4 +1,5 @@
-# The first example compiles in 10 s; the test allows three times that, for a busy machine.
+# The first example compiles in 10 s of processor time; the test allows three times that, for a slow or
+# busy machine.
 add_test(NAME compile_time/first_layer COMMAND ${CMAKE_COMMAND}
     -D compiler=${CMAKE_CXX_COMPILER} -D source=${PROJECT_SOURCE_DIR}/examples/first_layer.cpp
     -D object=${CMAKE_CURRENT_BINARY_DIR}/compile_time.o -D seconds=30
