@@ -10,15 +10,19 @@
 
 namespace numbers {
 
+inline double worst_nmse = 0;
+
 /// Near the twin on the stored weights, and its tiles are what apply gives, bit for bit.
 template <auto Expert, auto Format>
 void follows(twin::activation const& act, index_t model, index_t hidden, index_t count) {
-    held_expert<Expert, Format> const own(model, hidden, at(model * 7 + hidden));
     CAPTURE(model, hidden, count);
     std::vector<float> got;
-    twin::row wanted; // enough numbers to speak of a mean
-    for (std::uint64_t seed = 3; wanted.size() < 64; ++seed) {
-        auto const x = rows::normal(count, model, seed);
+    twin::row wanted;
+    // other weights and rows until their cancellations are shared: one narrow sum alone may lose digits
+    for (std::uint64_t seed = 0; static_cast<index_t>(seed) * count * std::min(model, hidden) < 256;
+         ++seed) {
+        held_expert<Expert, Format> const own(model, hidden, at(model * 7 + hidden) + seed * 1000);
+        auto const x = rows::normal(count, model, seed + 3);
         twin::matrix in(at(count), at(model));
         in.all = twin::doubles(x.all);
         auto const here = own.apply(x).all;
@@ -27,8 +31,9 @@ void follows(twin::activation const& act, index_t model, index_t hidden, index_t
         wanted.insert(wanted.end(), right.begin(), right.end());
         for (index_t const cut : {1, 2, 5}) REQUIRE(same_bits(own.tiles(x, cut).all, here));
     }
-    // a single output has nothing to share its cancellation with
-    REQUIRE(twin::nmse(got, wanted) <= (model == 1 ? 1e-11 : 1e-12));
+    double const off = twin::nmse(got, wanted);
+    worst_nmse = std::max(worst_nmse, off);
+    REQUIRE(off <= 1e-12);
 }
 template <auto Expert>
 void follows_in_every_format(twin::activation const& act, index_t model, index_t hidden,
