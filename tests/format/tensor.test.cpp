@@ -88,6 +88,17 @@ TEST_CASE("tensor: two matrices share the panels of one store") {
     }
 }
 
+TEST_CASE("tensor: matrices below each other count their own rows") {
+    matrix store;
+    store.resize(4 * panel_lanes, 3);
+    index_t const rows = panel_lanes;
+    tensor const q({"attention", "q"}, 2 * rows, 3, &store);
+    tensor const k({"attention", "k"}, rows, 3, &store, row_map{0, 1, 2 * rows});
+    tensor const v({"attention", "v"}, rows, 3, &store, row_map{0, 1, 3 * rows});
+    CHECK(q.bytes() == 2 * k.bytes());
+    CHECK(q.bytes() + k.bytes() + v.bytes() == store.bytes());
+}
+
 TEST_CASE("tensor: one row, and views with a stride") {
     matrix store;
     tensor const one({"router", "weight"}, 3, 2, &store);

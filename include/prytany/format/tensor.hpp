@@ -82,7 +82,10 @@ struct tensor {
             store->unpack(place(r), {to.row(r), static_cast<std::size_t>(cols)});
     }
     /// What streaming this matrix reads, its share of a store with several.
-    index_t bytes() const { return store->bytes() / place.parts; }
+    index_t bytes() const {
+        index_t const of = store->rows() * place.parts;
+        return of > 0 ? store->bytes() * place.packed_rows(rows) / of : 0;
+    }
 
 private:
     void check(index_t got_rows, index_t got_cols) const {
