@@ -86,12 +86,17 @@ private:
     template <class Params>
     static std::variant<Layers...> first(shape const& size, Params const& numbers) {
         std::optional<std::variant<Layers...>> made;
+        std::optional<error> refused; // by the last that accepts the sizes: it fixes the least
         auto const attempt = [&]<class L>(std::type_identity<L>) {
             if constexpr (std::is_constructible_v<L, shape const&, Params const&>)
-                if (!made && L::accepts(size, numbers))
-                    made.emplace(std::in_place_type<L>, size, numbers);
+                if (!made && L::accepts(size, numbers)) {
+                    try {
+                        made.emplace(std::in_place_type<L>, size, numbers);
+                    } catch (error const& e) { refused = e; }
+                }
         };
         (attempt(std::type_identity<Layers>{}), ...);
+        if (!made && refused) throw *refused;
         if (!made)
             throw error("any_layer",
                         "one of the " + std::to_string(sizeof...(Layers)) + " compiled layers",
