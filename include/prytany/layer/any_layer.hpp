@@ -92,7 +92,9 @@ private:
                 if (!made && L::accepts(size, numbers)) {
                     try {
                         made.emplace(std::in_place_type<L>, size, numbers);
-                    } catch (error const& e) { refused = e; }
+                    } catch (error const& e) {
+                        refused = e;
+                    }
                 }
         };
         (attempt(std::type_identity<Layers>{}), ...);
