@@ -127,8 +127,8 @@ PRYTANY_INLINE void some_rows(index_t count, picked_rows rows, T const* panels, 
 /// Each output is one chain of fused multiply-adds over k in blocks of 512, whatever the number of
 /// rows: one token alone and the same token among many get the same bits.
 /// Pre       rows hold w.cols() floats; nothing written aliases them
-/// Error     in u Σ|x w|: ≤ 8 for zero-mean data, ≤ 4 but for one output in 10⁵; ≤ 64 for random data
-///           of one sign (K ≤ 16384); never above min(K, 512) + ⌈K / 512⌉
+/// Error     in u Σ|x w|: ≤ 8 for zero-mean data, ≤ 4 but for one output in 10⁵; ≤ 64 for random
+///           data of one sign (K ≤ 16384); never above min(K, 512) + ⌈K / 512⌉
 /// Reads     the panels once for ≤ 3 rows, else once for every `block_rows` rows
 /// Test      tests/kernel/gemm.test.cpp        Bench   bench/kernel/gemm.bench.cpp
 template <index_t Depth = dynamic, auto Format, class Sink>
