@@ -58,8 +58,8 @@ TEST_CASE("bytes that the parser would let pass are errors too") {
 }
 
 TEST_CASE("eight levels and no more, without recursion") {
-    auto const nested = [](std::size_t n) { return std::string(n, '[') + std::string(n, ']'); };
-    CHECK(told(nested(8)) == std::string(8, '[') + std::string(8, ')'));
+    auto const nested = [](std::size_t n) { return std::string(n, '[').append(n, ']'); };
+    CHECK(told(nested(8)) == std::string(8, '[').append(8, ')'));
     CHECK(told(nested(9)) == "text: expected at most 8 levels of JSON, got deeper nesting");
     CHECK(told(std::string(1'000'000, '[')) ==
           "text: expected at most 8 levels of JSON, got deeper nesting");
