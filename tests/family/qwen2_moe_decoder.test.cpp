@@ -97,7 +97,8 @@ TEST_CASE("qwen2_moe_decoder: logits, router logits and their order are the refe
 
 TEST_CASE("qwen2_moe_decoder: continues as the reference does, byte for byte") {
     thread_pool pool(2);
-    for (auto const& p : bundled::reference().at("prompts")) {
+    auto const reference = bundled::reference();
+    for (auto const& p : reference.at("prompts")) {
         auto const latin = p.at("prompt").get<std::string>(),
                    wanted = p.at("greedy").get<std::string>();
         auto const narrow = [](std::string const& utf8) { // latin1 in UTF-8, back to bytes

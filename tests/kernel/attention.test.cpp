@@ -56,9 +56,10 @@ struct head_test {
             to.push_back(out.data() + r * size);
         }
         index_t const longest = filled(*std::max_element(seen.begin(), seen.end()));
-        twin::guarded<float> scores(4 * longest, twin::edge::back, not_a_number);
+        twin::guarded<float> scores(kernel::attend_together * longest, twin::edge::back,
+                                    not_a_number);
         kernel::attend(query.data(), seen.data(), count, head, scale(), to.data(),
-                       {scores.data(), 4, longest});
+                       {scores.data(), kernel::attend_together, longest});
         return out.all();
     }
     twin::row exact(index_t first, std::vector<index_t> const& seen) const {

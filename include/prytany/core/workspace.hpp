@@ -22,7 +22,9 @@ public:
         arena count;
         typename Layer::scratch scratch{};
         layer.lay_out(scratch, count, tokens, pool.width());
-        if (count.used() > memory_.size()) memory_ = buffer<std::byte>(count.used());
+        if (count.used() <= memory_.size()) return;
+        plan_ = {}; // it lies in the old memory
+        memory_ = buffer<std::byte>(count.used());
     }
     /// The reserved memory from its start; pieces taken before become invalid.
     arena open() noexcept { return arena(memory_.data()); }

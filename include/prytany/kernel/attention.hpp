@@ -6,6 +6,7 @@
 #include <cmath>
 #include <limits>
 #include <type_traits>
+#include <utility>
 
 #include "prytany/core/matrix_view.hpp"
 #include "prytany/simd/math.hpp"
@@ -35,40 +36,54 @@ struct cached_head {
 
 namespace detail {
 
-/// Turns scores into probabilities in place: exp(s - max) / sum, sums in a fixed order.
-inline void softmax(float* scores, index_t count) noexcept {
-    auto const lowest = simd::fill(-std::numeric_limits<float>::infinity());
-    auto most = lowest;
-    index_t const whole = count / lanes * lanes;
-    for (index_t i = 0; i < whole; i += lanes) most = xsimd::max(simd::load(scores + i), most);
-    alignas(64) float each[static_cast<std::size_t>(lanes)];
-    most.store_aligned(each);
-    float top = *std::max_element(each, each + lanes);
-    for (index_t i = whole; i < count; ++i) top = std::max(top, scores[i]);
+/// Turns scores into exp(s - max) in place and gives the factor that makes them sum to 1.
+inline float raise(float* scores, index_t count) noexcept {
+    constexpr float lowest = -std::numeric_limits<float>::infinity();
+    auto most = simd::fill(lowest);
+    for (index_t i = 0; i < count; i += lanes)
+        most = xsimd::max(simd::first_of(simd::load(scores + i), count - i, lowest), most);
+    auto const top = simd::fill(simd::greatest(most));
     auto total = simd::fill(0.0f);
     for (index_t i = 0; i < count; i += lanes) {
-        auto e = simd::exp(simd::load(scores + i) - simd::fill(top));
-        if (count - i < lanes) e = simd::first_of(e, count - i);
+        auto const e = simd::first_of(simd::exp(simd::load(scores + i) - top), count - i);
         simd::store(scores + i, e);
         total += e;
     }
-    auto const factor = simd::fill(1.0f / simd::sum(total));
-    for (index_t i = 0; i < count; i += lanes)
-        simd::store(scores + i, simd::load(scores + i) * factor);
+    return 1.0f / simd::sum(total);
 }
 
-/// Scores of Rows queries against whole blocks of positions.
-template <std::size_t Rows>
-PRYTANY_INLINE void score_block(float const* const (&queries)[Rows], cached_head const& head,
-                                index_t block, simd::floats (&sum)[Rows]) noexcept {
-    float const* const keys = head.keys + block * lanes * head.size;
+/// Writes the scores of Rows queries against Blocks whole blocks of positions.
+template <std::size_t Rows, std::size_t Blocks>
+PRYTANY_INLINE void score_blocks(float const* const (&queries)[Rows], cached_head const& head,
+                                 index_t block, float scale, matrix_view<float> scores) noexcept {
+    index_t const step = lanes * head.size;
+    float const* const keys = head.keys + block * step;
+    simd::floats sum[Rows][Blocks];
     PRYTANY_UNROLL
-    for (std::size_t r = 0; r < Rows; ++r) sum[r] = simd::fill(0.0f);
-    for (index_t c = 0; c < head.size; ++c) {
-        auto const key = simd::load(keys + c * lanes);
+    for (std::size_t r = 0; r < Rows; ++r) {
         PRYTANY_UNROLL
-        for (std::size_t r = 0; r < Rows; ++r)
-            sum[r] = simd::fma(simd::fill(queries[r][c]), key, sum[r]);
+        for (std::size_t b = 0; b < Blocks; ++b) sum[r][b] = simd::fill(0.0f);
+    }
+    for (index_t c = 0; c < head.size; ++c) {
+        simd::floats key[Blocks];
+        PRYTANY_UNROLL
+        for (std::size_t b = 0; b < Blocks; ++b)
+            key[b] = simd::load(keys + static_cast<index_t>(b) * step + c * lanes);
+        PRYTANY_UNROLL
+        for (std::size_t r = 0; r < Rows; ++r) {
+            auto const query = simd::fill(queries[r][c]);
+            PRYTANY_UNROLL
+            for (std::size_t b = 0; b < Blocks; ++b)
+                sum[r][b] = simd::fma(query, key[b], sum[r][b]);
+        }
+    }
+    auto const factor = simd::fill(scale);
+    PRYTANY_UNROLL
+    for (std::size_t r = 0; r < Rows; ++r) {
+        float* const to = scores.row(static_cast<index_t>(r)) + block * lanes;
+        PRYTANY_UNROLL
+        for (std::size_t b = 0; b < Blocks; ++b)
+            simd::store(to + static_cast<index_t>(b) * lanes, sum[r][b] * factor);
     }
 }
 
@@ -102,16 +117,16 @@ void attend_rows(float const* const (&queries)[Rows], index_t const (&seen)[Rows
         most = std::max(most, count);
         least = std::min(least, count);
     }
-    auto const factor = simd::fill(scale);
-    for (index_t b = 0; b * lanes < most; ++b) {
-        simd::floats sum[Rows];
-        score_block(queries, head, b, sum);
-        for (std::size_t r = 0; r < Rows; ++r)
-            simd::store(scores.row(static_cast<index_t>(r)) + b * lanes, sum[r] * factor);
-    }
+    constexpr std::size_t together = std::max<std::size_t>(1, 8 / Rows); // enough sums in flight
+    index_t const blocks = (most + lanes - 1) / lanes;
+    index_t b = 0;
+    for (; b + static_cast<index_t>(together) <= blocks; b += static_cast<index_t>(together))
+        score_blocks<Rows, together>(queries, head, b, scale, scores);
+    for (; b < blocks; ++b) score_blocks<Rows, 1>(queries, head, b, scale, scores);
     float const* weights[Rows];
+    float factor[Rows];
     for (std::size_t r = 0; r < Rows; ++r) {
-        softmax(scores.row(static_cast<index_t>(r)), seen[r]);
+        factor[r] = raise(scores.row(static_cast<index_t>(r)), seen[r]);
         weights[r] = scores.row(static_cast<index_t>(r));
     }
     constexpr index_t pair = 2;
@@ -119,17 +134,24 @@ void attend_rows(float const* const (&queries)[Rows], index_t const (&seen)[Rows
         auto const columns =
             [&]<std::size_t Registers>(std::integral_constant<std::size_t, Registers>) {
                 simd::floats sum[Rows][Registers];
-                for (auto& row : sum)
-                    for (auto& register_ : row) register_ = simd::fill(0.0f);
+                PRYTANY_UNROLL
+                for (std::size_t r = 0; r < Rows; ++r) {
+                    PRYTANY_UNROLL
+                    for (std::size_t j = 0; j < Registers; ++j) sum[r][j] = simd::fill(0.0f);
+                }
                 mix(weights, head.values + c, head.value_stride, 0, least, sum);
+                PRYTANY_UNROLL
                 for (std::size_t r = 0; r < Rows; ++r) {
                     float const* const one[1] = {weights[r]};
                     simd::floats rest[1][Registers];
+                    PRYTANY_UNROLL
                     for (std::size_t j = 0; j < Registers; ++j) rest[0][j] = sum[r][j];
                     mix(one, head.values + c, head.value_stride, least, seen[r], rest);
+                    PRYTANY_UNROLL
                     for (std::size_t j = 0; j < Registers; ++j) {
                         index_t const column = c + static_cast<index_t>(j) * lanes;
-                        simd::store_first(out[r] + column, rest[0][j], head.size - column);
+                        simd::store_first(out[r] + column, rest[0][j] * simd::fill(factor[r]),
+                                          head.size - column);
                     }
                 }
             };
@@ -138,28 +160,42 @@ void attend_rows(float const* const (&queries)[Rows], index_t const (&seen)[Rows
     }
 }
 
+template <std::size_t Rows, std::size_t... R>
+PRYTANY_INLINE void attend_from(float const* const* queries, index_t const* seen,
+                                cached_head const& head, float scale, float* const* out,
+                                matrix_view<float> scores, std::index_sequence<R...>) noexcept {
+    attend_rows<Rows>({queries[R]...}, {seen[R]...}, head, scale, {out[R]...}, scores);
+}
+
 } // namespace detail
+
+/// Queries that `attend` runs together, as many as registers hold, and rows of scores it needs.
+inline constexpr index_t attend_together = lanes >= 16 ? 8 : 4;
 
 /// Scaled dot-product attention of query rows that share one head of keys and values.
 ///
 ///     out_r = Σ_s softmax_s(scale · q_r·k_s) · v_s     over the positions s < seen[r]
 ///
 /// The order of every sum depends on `seen[r]` alone, so a row has the same bits in any company.
-/// Pre       1 ≤ seen[r]; `scores` has 4 rows of at least max(seen) rounded up to `lanes`
+/// Pre       1 ≤ seen[r]; `scores` has `attend_together` rows of at least max(seen) rounded up
+///           to `lanes`
 /// Error     NMSE ≤ 1e-12 against double
-/// Reads     keys and values once for every 4 rows
+/// Reads     keys and values once for every `attend_together` rows
 /// Source    Vaswani et al. 2017, eq. 1, arXiv:1706.03762
 /// Test      tests/kernel/attention.test.cpp
 inline void attend(float const* const* queries, index_t const* seen, index_t count,
                    cached_head const& head, float scale, float* const* out,
                    matrix_view<float> scores) noexcept {
+    auto const some = [&]<std::size_t Rows>(std::integral_constant<std::size_t, Rows>, index_t r) {
+        detail::attend_from<Rows>(queries + r, seen + r, head, scale, out + r, scores,
+                                  std::make_index_sequence<Rows>{});
+    };
     index_t r = 0;
-    for (; r + 4 <= count; r += 4)
-        detail::attend_rows<4>({queries[r], queries[r + 1], queries[r + 2], queries[r + 3]},
-                               {seen[r], seen[r + 1], seen[r + 2], seen[r + 3]}, head, scale,
-                               {out[r], out[r + 1], out[r + 2], out[r + 3]}, scores);
-    for (; r < count; ++r)
-        detail::attend_rows<1>({queries[r]}, {seen[r]}, head, scale, {out[r]}, scores);
+    constexpr auto most = static_cast<std::size_t>(attend_together);
+    for (; r + attend_together <= count; r += attend_together)
+        some(std::integral_constant<std::size_t, most>{}, r);
+    for (; r + 2 <= count; r += 2) some(std::integral_constant<std::size_t, 2>{}, r);
+    if (r < count) some(std::integral_constant<std::size_t, 1>{}, r);
 }
 
 } // namespace kernel

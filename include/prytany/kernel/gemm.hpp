@@ -70,9 +70,12 @@ template <std::size_t Rows, std::size_t Panels, index_t Depth, class T>
     for (index_t k = k_block; k < depth; k += k_block) {
         simd::float_pair more[Rows][Panels];
         add_block(x, w, k, std::min(depth, k + k_block), more);
-        for (std::size_t r = 0; r < Rows; ++r)
+        PRYTANY_UNROLL
+        for (std::size_t r = 0; r < Rows; ++r) {
+            PRYTANY_UNROLL
             for (std::size_t p = 0; p < Panels; ++p)
                 sum[r][p] = {sum[r][p].low + more[r][p].low, sum[r][p].high + more[r][p].high};
+        }
     }
     PRYTANY_UNROLL
     for (std::size_t r = 0; r < Rows; ++r) {

@@ -87,8 +87,8 @@ public:
         room.normed = memory.take<float>(tokens, size_.model);
         room.projected = memory.take<float>(tokens, qkv_.panels() * panel_lanes);
         room.mixed = memory.take<float>(tokens, size_.heads * size_.head);
-        room.scores =
-            memory.take<float>(4 * workers, (size_.positions + lanes - 1) / lanes * lanes);
+        room.scores = memory.take<float>(kernel::attend_together * workers,
+                                         (size_.positions + lanes - 1) / lanes * lanes);
     }
 
     /// Adds the block to `x` [tokens, model], the tokens of one sequence from `position` on.
@@ -208,8 +208,9 @@ private:
             index_t const kv = i % size_.kv_heads, first = i / size_.kv_heads * together;
             index_t const last = std::min(tokens, first + together);
             auto const head = cache.head(kv);
-            auto const scores = room.scores.part(4 * worker, 4);
-            constexpr std::size_t most = 4;
+            constexpr index_t rows = kernel::attend_together;
+            auto const scores = room.scores.part(rows * worker, rows);
+            constexpr auto most = static_cast<std::size_t>(rows);
             float const* queries[most];
             float* out[most];
             index_t seen[most], count = 0;
@@ -220,7 +221,7 @@ private:
                     queries[at] = room.projected.row(t) + column;
                     out[at] = room.mixed.row(t) + column;
                     seen[at] = position + t + 1;
-                    if (count < index_t{most} && (t + 1 < last || g + 1 < group)) continue;
+                    if (count < rows && (t + 1 < last || g + 1 < group)) continue;
                     kernel::attend(queries, seen, count, head, scale, out, scores);
                     count = 0;
                 }

@@ -2,6 +2,7 @@
 // One register of floats, and how stored numbers become one.
 #pragma once
 
+#include <concepts>
 #include <cstdint>
 
 #include "prytany/core/scalar.hpp"
@@ -56,21 +57,45 @@ PRYTANY_INLINE floats load_first(float const* from, index_t count) noexcept {
     return floats::load_aligned(all);
 #endif
 }
-/// Keeps the first `count` elements, the rest becomes zero.
-PRYTANY_INLINE floats first_of(floats x, index_t count) noexcept {
+/// Keeps the first `count` elements, the rest becomes `rest`.
+PRYTANY_INLINE floats first_of(floats x, index_t count, float rest = 0.0f) noexcept {
     if (count >= lanes) return x;
+#if defined(__AVX512F__)
+    return floats(
+        _mm512_mask_mov_ps(_mm512_set1_ps(rest), static_cast<__mmask16>((1u << count) - 1u), x));
+#else
     alignas(64) float all[static_cast<std::size_t>(lanes)];
     x.store_aligned(all);
-    for (index_t i = count; i < lanes; ++i) all[i] = 0.0f;
+    for (index_t i = count; i < lanes; ++i) all[i] = rest;
     return floats::load_aligned(all);
+#endif
 }
-/// The sum of all elements in a fixed order: pairs, then pairs of pairs.
-PRYTANY_INLINE float sum(floats x) noexcept {
+/// Folds all elements to one: element i with i + half, then halves of halves.
+template <class F>
+PRYTANY_INLINE float fold(floats x, F&& f) noexcept {
     alignas(64) float all[static_cast<std::size_t>(lanes)];
     x.store_aligned(all);
-    for (index_t half = lanes / 2; half > 0; half /= 2)
-        for (index_t i = 0; i < half; ++i) all[i] += all[i + half];
+#if defined(__AVX512F__) // the first step is half a register wide
+    using halves = xsimd::batch<float, xsimd::avx2>;
+    f(halves::load_aligned(all), halves::load_aligned(all + lanes / 2)).store_aligned(all);
+    constexpr index_t first = lanes / 4;
+#else
+    constexpr index_t first = lanes / 2;
+#endif
+    for (index_t half = first; half > 0; half /= 2)
+        for (index_t i = 0; i < half; ++i) all[i] = f(all[i], all[i + half]);
     return all[0];
+}
+/// The sum of all elements in a fixed order.
+PRYTANY_INLINE float sum(floats x) noexcept {
+    return fold(x, [](auto a, auto b) { return a + b; });
+}
+/// The largest element; any number where one is NaN.
+PRYTANY_INLINE float greatest(floats x) noexcept {
+    return fold(x, []<class T>(T a, T b) {
+        if constexpr (std::same_as<T, float>) return a > b ? a : b;
+        else return xsimd::max(a, b);
+    });
 }
 
 /// One k-step of a panel: `panel_lanes` stored numbers, widened to two registers.

@@ -10,6 +10,20 @@
 namespace prytany::inline PRYTANY_ABI {
 namespace simd {
 
+/// x · 2^n for whole n.
+PRYTANY_INLINE floats scale(floats x, floats n) noexcept {
+#if defined(__AVX512F__)
+    return floats(_mm512_maskz_scalef_ps(0xffff, x, n));
+#else // in two halves, so that n = 128 does not overflow before the product does
+    using words = xsimd::batch<std::int32_t>;
+    floats const magic(12582912.0f); // 1.5 · 2^23: its last bits hold a small whole number
+    auto const whole = xsimd::bitwise_cast<words>(n + magic) - words(0x4b400000);
+    auto const half = whole >> 1;
+    auto const power = [](words e) { return xsimd::bitwise_cast<floats>((e + words(127)) << 23); };
+    return x * power(half) * power(whole - half);
+#endif
+}
+
 /// e^x.
 ///
 ///     n = round(x / ln 2),   r = x - n ln 2,   e^x = 2^n · p(r),   |r| ≤ ln 2 / 2
@@ -17,10 +31,8 @@ namespace simd {
 /// Error     ≤ 2 ulp on [-87, 88]; 0 below -87.33, +inf above 88.72; NaN stays NaN
 /// Test      tests/simd/math.test.cpp
 PRYTANY_INLINE floats exp(floats x) noexcept {
-    using words = xsimd::batch<std::int32_t>;
     floats const log2e(1.44269504088896341f), magic(12582912.0f); // 1.5 · 2^23 rounds to an integer
-    floats const shifted = fma(x, log2e, magic);
-    floats const n = shifted - magic;
+    floats const n = fma(x, log2e, magic) - magic;
     floats const r =
         fma(n, floats(2.12194440e-4f), fma(n, floats(-0.693359375f), x)); // ln 2 in two
     floats p(1.9875691500e-4f);
@@ -30,13 +42,8 @@ PRYTANY_INLINE floats exp(floats x) noexcept {
     p = fma(p, r, floats(1.6666665459e-1f));
     p = fma(p, r, floats(5.0000001201e-1f));
     p = fma(p, r * r, r) + floats(1.0f);
-    // 2^n in two halves, so that n = 128 does not overflow before the product does
-    auto const whole = xsimd::bitwise_cast<words>(shifted) - words(0x4b400000);
-    auto const half = whole >> 1;
-    auto const scale = [](words e) { return xsimd::bitwise_cast<floats>((e + words(127)) << 23); };
-    floats const y = p * scale(half) * scale(whole - half);
     floats const infinity(std::numeric_limits<float>::infinity());
-    floats const low = xsimd::select(x < floats(-87.33654f), floats(0.0f), y);
+    floats const low = xsimd::select(x < floats(-87.33654f), floats(0.0f), scale(p, n));
     return xsimd::select(x > floats(88.72283f), infinity, low);
 }
 
