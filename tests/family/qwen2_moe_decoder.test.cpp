@@ -125,6 +125,7 @@ TEST_CASE("qwen2_moe_decoder: continues as the reference does, byte for byte") {
 }
 
 TEST_CASE("qwen2_moe_decoder: bits per byte of every validation text") {
+    if (files::patience > 1) return; // minutes under a sanitizer; the prompts run the same code
     auto const wanted = bundled::reference().at("bits_per_byte");
     double far = 0;
     for (auto const* const name : {"english", "swahili", "estonian", "python", "sums"}) {
