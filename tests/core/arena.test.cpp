@@ -21,8 +21,9 @@ std::vector<piece> lay_out(arena& memory, unsigned seed) {
     std::mt19937 engine(seed);
     std::vector<piece> all;
     auto const keep = [&](auto const* first, index_t count) {
-        all.push_back({reinterpret_cast<std::byte const*>(first),
-                       reinterpret_cast<std::byte const*>(first + count)});
+        auto const* const last = first == nullptr ? nullptr : first + count; // while counting only
+        all.push_back(
+            {reinterpret_cast<std::byte const*>(first), reinterpret_cast<std::byte const*>(last)});
     };
     for (int i = 0; i < 40; ++i) {
         auto const count = static_cast<index_t>(engine() % 200);
