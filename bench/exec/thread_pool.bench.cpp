@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: MIT
-// What one parallel loop costs: our pool, Eigen's, oneTBB's where it is found, fresh std::threads.
+// What one parallel loop costs: our pool, Eigen's, fresh std::threads, and where they are found our
+// executors on OpenMP's and oneTBB's threads.
 //
 // The work of an item is a chain of dependent multiply-adds of fixed length, so a worker that waits
-// for a core is not counted as working. Counters in µs: "median" of the loops' times, and "over", what
+// for a core is not counted as working. The items of `meet` wait for each other: what a loop costs in
+// which all workers take part. Counters in µs: "median" of the loops' times, and "over", what
 // it has beyond total work / width; width is at most the number of cores. Time is the mean.
 #define EIGEN_USE_THREADS
 #include <algorithm>
@@ -16,11 +18,11 @@
 #include <unsupported/Eigen/CXX11/ThreadPool>
 #if defined(PRYTANY_BENCH_TBB)
 #include <tbb/global_control.h>
-#include <tbb/parallel_for.h>
-#include <tbb/task_arena.h>
 #endif
 
+#include "prytany/exec/openmp.hpp"
 #include "prytany/exec/sequential.hpp"
+#include "prytany/exec/tbb_arena.hpp"
 #include "prytany/exec/thread_pool.hpp"
 #include "support/machine.hpp"
 
@@ -57,26 +59,13 @@ private:
 };
 
 #if defined(PRYTANY_BENCH_TBB)
-class tbb_pool {
+class tbb_pool : // else more threads than cores are refused
+                 tbb::global_control,
+                 public tbb_arena {
 public:
-    explicit tbb_pool(index_t width) : width_(width), arena_(static_cast<int>(width)) {}
-    index_t width() const noexcept { return width_; }
-    template <class F>
-    void for_each(index_t count, F&& f) {
-        arena_.execute([&] {
-            tbb::parallel_for(
-                index_t{0}, count,
-                [&](index_t i) { f(i, index_t{tbb::this_task_arena::current_thread_index()}); },
-                tbb::simple_partitioner{});
-        });
-    }
-
-private:
-    index_t width_;
-    // else more threads than cores are refused
-    tbb::global_control most_{tbb::global_control::max_allowed_parallelism,
-                              static_cast<std::size_t>(width_)};
-    tbb::task_arena arena_;
+    explicit tbb_pool(index_t width)
+        : tbb::global_control(max_allowed_parallelism, static_cast<std::size_t>(width)),
+          tbb_arena(width) {}
 };
 #endif
 
@@ -133,6 +122,7 @@ struct load {
     char const* name;
     std::vector<double> us;
     double pause_us = 0; ///< between loops
+    bool meet = false;   ///< every item waits until all have begun: all workers take part
 };
 
 template <class Pool>
@@ -144,7 +134,12 @@ void run(benchmark::State& state, load const& items, index_t width) {
         total += us;
     }
     Pool pool(width);
+    std::atomic<index_t> here{0};
     auto const item = [&](index_t i, index_t) {
+        if (items.meet) {
+            here.fetch_add(1, std::memory_order_relaxed);
+            while (here.load(std::memory_order_relaxed) < std::ssize(steps)) {}
+        }
         if (index_t const n = steps[static_cast<std::size_t>(i)]; n > 0) chain(n);
     };
     std::vector<double> times; // of the first loops, for their median
@@ -156,6 +151,7 @@ void run(benchmark::State& state, load const& items, index_t width) {
             if (items.pause_us > 1000) std::this_thread::sleep_until(until);
             while (clock::now() < until) {}
         }
+        here.store(0, std::memory_order_relaxed);
         auto const start = clock::now();
         pool.for_each(std::ssize(steps), item);
         double const took = seconds_since(start);
@@ -182,9 +178,11 @@ int const registered = [] {
             if (pool == "sequential" && width > 1) continue;
             for (load const& items :
                  {load{"empty", same(static_cast<std::size_t>(width), 0)},
+                  load{"meet", same(static_cast<std::size_t>(width), 0), 0, true},
                   load{"17x2us", same(17, 2)}, load{"64x20us", same(64, 20)},
                   load{"uneven", uneven()}, load{"2x2us_after_50us", same(2, 2), 50},
                   load{"2x2us_after_2ms", same(2, 2), 2000}}) {
+                if (items.meet && width > thread_pool::cores()) continue;
                 auto* const one =
                     benchmark::RegisterBenchmark(
                         (std::string(items.name) + "/" + pool + "/" + std::to_string(width))
@@ -202,6 +200,9 @@ int const registered = [] {
     with([](auto&... args) { run<eigen_pool>(args...); }, "eigen");
 #if defined(PRYTANY_BENCH_TBB)
     with([](auto&... args) { run<tbb_pool>(args...); }, "tbb");
+#endif
+#if defined(_OPENMP)
+    with([](auto&... args) { run<openmp>(args...); }, "openmp");
 #endif
     with([](auto&... args) { run<fresh_threads>(args...); }, "threads");
     return 0;

@@ -46,63 +46,37 @@ void keep(T const& value) {
     asm volatile("" : : "r,m"(value) : "memory");
 }
 
-/// GFLOP/s of one core: multiply-adds in registers, the best of many short runs.
-inline double fma_peak() {
-    static double const peak = [] {
-        constexpr std::size_t chains = 16;
-        constexpr int steps = 100000;
-        double best = 0;
-        simd::floats const a = simd::fill(0.999f), b = simd::fill(0.001f);
-        for (int round = 0; round < 60; ++round) {
-            simd::floats sums[chains];
+/// Reads 4 · quarter floats as four streams.
+inline void read_streams(float const* memory, index_t quarter) {
+    constexpr index_t line = 4 * panel_lanes; // floats of one stream and step
+    simd::floats sums[8];
+    for (auto& sum : sums) sum = simd::fill(0);
+    for (index_t i = 0; i + line <= quarter; i += line) {
+        PRYTANY_UNROLL
+        for (index_t s = 0; s < 4; ++s) {
+            float const* const from = memory + s * quarter + i;
             PRYTANY_UNROLL
-            for (std::size_t i = 0; i < chains; ++i) sums[i] = simd::fill(static_cast<float>(i));
-            auto const start = clock::now();
-            for (int s = 0; s < steps; ++s) {
-                PRYTANY_UNROLL
-                for (std::size_t i = 0; i < chains; ++i) sums[i] = simd::fma(sums[i], a, b);
-            }
-            double const spent = seconds_since(start);
-            for (std::size_t i = 0; i < chains; ++i) keep(simd::sum(sums[i]));
-            best = std::max(best, 2e-9 * static_cast<double>(lanes) * chains * steps / spent);
+            for (index_t j = 0; j < line / lanes; ++j)
+                sums[static_cast<std::size_t>(j)] =
+                    sums[static_cast<std::size_t>(j)] + simd::load(from + j * lanes);
         }
-        return best;
-    }();
-    return peak;
+    }
+    for (auto const& sum : sums) keep(simd::sum(sum));
 }
-
 /// GB/s of one core reading a buffer again and again as four streams: the best of several times.
 inline double read_rate(index_t bytes, double seconds) {
-    constexpr index_t line = 4 * panel_lanes; // floats of one stream and step
+    constexpr index_t line = 4 * panel_lanes;
     index_t const quarter = bytes / (4 * index_t{sizeof(float)}) / line * line;
     buffer<float> memory(4 * quarter);
     for (index_t i = 0; i < memory.size(); i += 1024) memory[i] = 1.0f; // own pages
     double best = 0;
     auto const begin = clock::now();
     for (int round = 0; round < 3 || seconds_since(begin) < seconds; ++round) {
-        simd::floats sums[8];
-        for (auto& sum : sums) sum = simd::fill(0);
         auto const start = clock::now();
-        for (index_t i = 0; i < quarter; i += line) {
-            PRYTANY_UNROLL
-            for (index_t s = 0; s < 4; ++s) {
-                float const* const from = memory.data() + s * quarter + i;
-                PRYTANY_UNROLL
-                for (index_t j = 0; j < line / lanes; ++j)
-                    sums[static_cast<std::size_t>(j)] =
-                        sums[static_cast<std::size_t>(j)] + simd::load(from + j * lanes);
-            }
-        }
-        double const spent = seconds_since(start);
-        for (auto const& sum : sums) keep(simd::sum(sum));
-        best = std::max(best, 4e-9 * static_cast<double>(memory.size()) / spent);
+        read_streams(memory.data(), quarter);
+        best = std::max(best, 4e-9 * static_cast<double>(memory.size()) / seconds_since(start));
     }
     return best;
-}
-/// GB/s of one core from main memory.
-inline double read_peak() {
-    static double const peak = read_rate(index_t{256} << 20, 0.5);
-    return peak;
 }
 
 } // namespace bench

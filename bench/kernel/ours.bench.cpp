@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: MIT
+// Our product in every format, beside a plain loop.
+#include "kernel/product.hpp"
+#include "prytany/kernel/gemm.hpp"
+#include "support/formats.hpp"
+
+namespace {
+
+using namespace bench;
+
+template <auto Format>
+struct ours {
+    using rows = plain_rows;
+    struct matrix {
+        packed<Format> panels;
+
+        matrix(matrix_size const& size, float const* from) : panels(size.outputs, size.inputs) {
+            for (index_t r = 0; r < size.outputs; ++r)
+                panels.pack(r, {from + r * size.inputs, static_cast<std::size_t>(size.inputs)});
+        }
+        index_t bytes() const { return panels.bytes(); }
+    };
+    static void multiply(rows const& in, matrix const& w, float* y) {
+        index_t const outputs = w.panels.rows();
+        kernel::multiply(kernel::picked_rows{in.x, in.inputs}, in.tokens, w.panels, 0,
+                         w.panels.panels(), [&](index_t row, index_t panel, simd::float_pair sum) {
+                             index_t const column = panel * panel_lanes;
+                             simd::store_pair(y + row * outputs + column, sum, outputs - column);
+                         });
+    }
+};
+
+struct naive {
+    using rows = plain_rows;
+    using matrix = plain_matrix;
+    static void multiply(rows const& in, matrix const& w, float* y) {
+        for (index_t t = 0; t < in.tokens; ++t)
+            for (index_t n = 0; n < w.size.outputs; ++n) {
+                float sum = 0;
+                for (index_t k = 0; k < in.inputs; ++k)
+                    sum += in.x[t * in.inputs + k] * w.numbers[n * in.inputs + k];
+                y[t * w.size.outputs + n] = sum;
+            }
+    }
+};
+
+int const added = add_later([] {
+    for_each_format([]<auto Format>(char const* label, bound unit) {
+        add_product<ours<Format>>("ours", label, unit);
+    });
+    add_product<naive>("naive", "f32", bound::fma, 16);
+});
+
+} // namespace

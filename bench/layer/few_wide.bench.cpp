@@ -1,0 +1,6 @@
+// SPDX-License-Identifier: MIT
+#include "layer/ours.hpp"
+
+namespace {
+int const added = bench::add_later(bench::add_ours<bench::sizes::few_wide>);
+} // namespace
