@@ -21,7 +21,10 @@ set(PRYTANY_HEADERS
     include/prytany/format/dense.hpp
     include/prytany/format/tensor.hpp
     include/prytany/exec/concept.hpp
+    include/prytany/exec/detail/inside_loop.hpp
+    include/prytany/exec/openmp.hpp
     include/prytany/exec/sequential.hpp
+    include/prytany/exec/tbb_arena.hpp
     include/prytany/exec/thread_pool.hpp
     include/prytany/kernel/activation.hpp
     include/prytany/kernel/attention.hpp

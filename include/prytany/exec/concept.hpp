@@ -23,7 +23,7 @@ concept has_for_each = requires(X& pool, void (*item)(index_t, index_t)) {
 /// all are done; no two items run at the same time under one worker number. An exception in f
 /// reaches the caller. Which worker runs which item is left open: no result may depend on it.
 ///
-/// Models    sequential, thread_pool
+/// Models    sequential, thread_pool; in headers of their own openmp, tbb_arena
 /// Test      tests/exec/concept.test.cpp
 template <class X>
 concept executor = has_width<X> && has_for_each<X>;
