@@ -102,7 +102,7 @@ void add_product(std::string const& who, std::string const& format, bound unit =
                  index_t most_tokens = 512) {
     std::vector<index_t> tokens = chosen().tokens;
     if (tokens.empty()) tokens = {1, 2, 4, 8, 16, 32, 64, 128, 512};
-    bool const ternary = format.starts_with("ternary");
+    bool const ternary = is_ternary(format);
     for (matrix_size const size : expert_matrices)
         for (index_t const count : tokens) {
             if (count > most_tokens) continue;

@@ -146,7 +146,7 @@ void run_layer(benchmark::State& state, contender<Layer> const& who, std::string
                                  static_cast<double>(batches::count * tokens * size.model * 4),
                                  [&] { return std::make_shared<batches>(size, tokens); });
     auto const held = in_memory().get<checked_layer<Layer>>(key, bytes, [&] {
-        return std::make_shared<checked_layer<Layer>>(size, who.format.starts_with("ternary"));
+        return std::make_shared<checked_layer<Layer>>(size, is_ternary(who.format));
     });
     if (!(held->error < most_square_error))
         return state.SkipWithError("another result than the expert in double");

@@ -140,6 +140,10 @@ inline std::vector<float> weights(std::uint32_t seed, index_t rows, index_t cols
     }
     return all;
 }
+/// Whether a format keeps only -1, 0 and 1 (and so gets only those).
+inline bool is_ternary(std::string_view format) {
+    return format.starts_with("ternary") || format.starts_with("tq");
+}
 /// The square error of `got` in units of the square of `wanted`.
 inline double square_error(std::vector<double> const& wanted, std::vector<double> const& got) {
     double error = 0, all = 0;
@@ -150,6 +154,6 @@ inline double square_error(std::vector<double> const& wanted, std::vector<double
     return error / all;
 }
 /// Coarse formats round; a contender that is further off computes something else.
-inline constexpr double most_square_error = 0.05;
+inline constexpr double most_square_error = 0.1;
 
 } // namespace bench
