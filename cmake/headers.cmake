@@ -28,8 +28,11 @@ set(PRYTANY_HEADERS
     include/prytany/exec/thread_pool.hpp
     include/prytany/kernel/activation.hpp
     include/prytany/kernel/attention.hpp
+    include/prytany/kernel/cached_head.hpp
+    include/prytany/kernel/detail/online_softmax.hpp
     include/prytany/kernel/dot.hpp
     include/prytany/kernel/gemm.hpp
+    include/prytany/kernel/head_slots.hpp
     include/prytany/kernel/norm.hpp
     include/prytany/kernel/rope.hpp
     include/prytany/kernel/select.hpp

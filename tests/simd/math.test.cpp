@@ -102,6 +102,51 @@ TEST_CASE("math: exp is 0 below -87.33, infinite above 88.72, and NaN stays NaN"
     CHECK(once(exp_, 0.25f, 0) == once(exp_, 0.25f, static_cast<std::size_t>(lanes) - 1));
 }
 
+TEST_CASE("math: decay is within 3 ulp of 2^(rate x)") {
+#if defined(__FMA__)
+    constexpr double slack = 0;
+#else
+    constexpr double slack = 1; // where rate · x is rounded first
+#endif
+    for (float const rate : {1.0f, 1.44269504f, 0.37f, 0.0078125f, 1e-6f, 3e5f}) {
+        float const deepest = -126.0f / rate;
+        auto xs = sweep(deepest, deepest * 1e-9f, 997);
+        for (int i = 0; i <= 100'000; ++i)
+            xs.push_back(deepest * (static_cast<float>(i) / 100'000));
+        xs.push_back(-0.0f);
+        xs.resize((xs.size() + 15) / 16 * 16);
+        double most = 0;
+        std::vector<float> got(static_cast<std::size_t>(lanes));
+        for (std::size_t i = 0; i < xs.size(); i += got.size()) {
+            simd::store(got.data(), simd::decay(simd::load(xs.data() + i), simd::fill(rate)));
+            for (std::size_t j = 0; j < got.size(); ++j) {
+                double const exponent = static_cast<double>(rate) * static_cast<double>(xs[i + j]);
+                if (exponent < -126) continue;
+                most = std::max(most, twin::ulps(got[j], std::exp2(exponent)) + slack * exponent);
+            }
+        }
+        INFO(most << " ulp at rate " << rate);
+        CHECK(most <= 3);
+    }
+}
+
+TEST_CASE("math: decay is 0 far below, 1 at 0, and NaN stays NaN") {
+    for (float const rate : {1.0f, 0.37f, 1e-20f, 1e20f, 3e38f}) {
+        auto const f = [&](simd::floats x) { return simd::decay(x, simd::fill(rate)); };
+        for (float const x : {-126.6f, -127.0f, -128.0f, -1e4f, -1e10f})
+            if (x / rate < 0) CHECK(once(f, x / rate) == 0.0f);
+        CHECK(once(f, -infinity) == 0.0f);
+        CHECK(once(f, 0.0f) == 1.0f);
+        CHECK(once(f, -0.0f) == 1.0f);
+        CHECK(std::isnan(once(f, std::nanf(""))));
+        CHECK(std::isnan(once(f, -std::nanf(""))));
+    }
+    auto const flat = [](simd::floats x) { return simd::decay(x, simd::fill(0.0f)); };
+    CHECK(once(flat, -1e30f) == 1.0f);
+    auto const nowhere = [](simd::floats x) { return simd::decay(x, simd::fill(std::nanf(""))); };
+    CHECK(std::isnan(once(nowhere, -1.0f)));
+}
+
 TEST_CASE("math: the logistic function") {
     auto xs = both_signs(87.0f);
     auto const low = sweep(-88.72f, -87.0f, 1);

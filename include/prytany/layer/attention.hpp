@@ -87,8 +87,7 @@ public:
         room.normed = memory.take<float>(tokens, size_.model);
         room.projected = memory.take<float>(tokens, qkv_.panels() * panel_lanes);
         room.mixed = memory.take<float>(tokens, size_.heads * size_.head);
-        room.scores = memory.take<float>(kernel::attend_together * workers,
-                                         (size_.positions + lanes - 1) / lanes * lanes);
+        room.scores = memory.take<float>(workers, kernel::attend_scratch(size_.head));
     }
 
     /// Adds the block to `x` [tokens, model], the tokens of one sequence from `position` on.
@@ -200,29 +199,23 @@ private:
     /// Every item is one head of keys and values with some neighbouring tokens.
     template <class X>
     void mix(scratch& room, index_t tokens, index_t position, kv_cache& cache, X&& pool) const {
-        constexpr index_t together = 16;
+        constexpr index_t most = kernel::attend_tile;
         index_t const group = size_.heads / size_.kv_heads,
+                      together = std::max<index_t>(1, most / group),
                       blocks = (tokens + together - 1) / together;
         float const scale = 1.0f / std::sqrt(static_cast<float>(size_.head));
         auto const item = [&](index_t i, index_t worker) {
             index_t const kv = i % size_.kv_heads, first = i / size_.kv_heads * together;
             index_t const last = std::min(tokens, first + together);
-            auto const head = cache.head(kv);
-            constexpr index_t rows = kernel::attend_together;
-            auto const scores = room.scores.part(rows * worker, rows);
-            constexpr auto most = static_cast<std::size_t>(rows);
-            float const* queries[most];
-            float* out[most];
-            index_t seen[most], count = 0;
+            kernel::query_row rows[static_cast<std::size_t>(most)];
+            index_t count = 0;
             for (index_t t = first; t < last; ++t)
                 for (index_t g = 0; g < group; ++g) {
                     index_t const column = (kv * group + g) * size_.head;
-                    auto const at = static_cast<std::size_t>(count++);
-                    queries[at] = room.projected.row(t) + column;
-                    out[at] = room.mixed.row(t) + column;
-                    seen[at] = position + t + 1;
-                    if (count < rows && (t + 1 < last || g + 1 < group)) continue;
-                    kernel::attend(queries, seen, count, head, scale, out, scores);
+                    rows[count++] = {room.projected.row(t) + column, room.mixed.row(t) + column,
+                                     position + t + 1};
+                    if (count < most && (t + 1 < last || g + 1 < group)) continue;
+                    kernel::attend(rows, count, cache.head(kv), scale, room.scores.row(worker));
                     count = 0;
                 }
         };
