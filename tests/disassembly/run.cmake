@@ -1,0 +1,15 @@
+# Fails if the checker finds a vector on the stack in what a compiler makes of a source:
+# -D checker=… -D objdump=… -D compiler=… -D source=… -D flags=… -D folders=… -D implicit=… -D work=…
+# -P run.cmake
+cmake_minimum_required(VERSION 3.25)
+
+# At least one loop for each of a few rows and many of each format, or what is read is not what runs.
+file(STRINGS ${source} products REGEX "^PRODUCT\\(")
+list(LENGTH products least)
+math(EXPR least "${least} * 8")
+
+include(${CMAKE_CURRENT_LIST_DIR}/compile.cmake)
+if(NOT result EQUAL 0)
+    message(FATAL_ERROR "${compiler} ${flags}\n${text}")
+endif()
+message(STATUS "${text}")
