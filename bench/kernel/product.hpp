@@ -78,7 +78,7 @@ void run_product(benchmark::State& state, std::string const& key, matrix_size co
     buffer<float> x(tokens * size.inputs), y(tokens * size.outputs);
     noise random(7);
     for (index_t i = 0; i < x.size(); ++i) x[i] = random();
-    typename Contender::rows rows(x.data(), tokens, size.inputs);
+    typename Contender::rows rows{x.data(), tokens, size.inputs};
     if constexpr (requires { Contender::prepare(rows, matrices); })
         Contender::prepare(rows, matrices);
     Contender::multiply(rows, matrices[0], y.data());
