@@ -1,4 +1,4 @@
-# No vector lies on the stack in an inner loop of a kernel: read from what each compiler made of kernels.cpp.
+# No vector lies on the stack in an inner loop of a kernel: read from what each compiler makes of kernels/.
 if(NOT CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64")
     return()
 endif()
@@ -44,12 +44,16 @@ else()
         list(APPEND compilers ${PRYTANY_CLANG})
     endif()
 endif()
+file(GLOB kernel_files CONFIGURE_DEPENDS ${CMAKE_CURRENT_LIST_DIR}/kernels/*.cpp)
 foreach(compiler IN LISTS compilers)
     cmake_path(GET compiler FILENAME word)
     foreach(isa avx2 avx512)
-        foreach(level IN LISTS PRYTANY_DISASSEMBLY_LEVELS)
-            disassembly_test(${word}/${isa}/${level} run ${compiler}
-                -D source=${CMAKE_CURRENT_LIST_DIR}/kernels.cpp -D "flags=${${isa}} -${level}")
+        foreach(kernels IN LISTS kernel_files)
+            cmake_path(GET kernels STEM stem)
+            foreach(level IN LISTS PRYTANY_DISASSEMBLY_LEVELS)
+                disassembly_test(${word}/${isa}/${level}/${stem} run ${compiler}
+                    -D source=${kernels} -D "flags=${${isa}} -${level} -I${CMAKE_CURRENT_SOURCE_DIR}")
+            endforeach()
         endforeach()
         disassembly_test(${word}/${isa}/goes_red goes_red ${compiler}
             -D source=${CMAKE_CURRENT_LIST_DIR}/bad/spill.cpp -D "flags=${${isa}} -O2")
@@ -60,7 +64,7 @@ add_test(NAME disassembly/listing COMMAND ${CMAKE_COMMAND} -D checker=$<TARGET_F
     -P ${CMAKE_CURRENT_LIST_DIR}/listing.cmake)
 set_tests_properties(disassembly/listing PROPERTIES LABELS disassembly)
 
-# What is to be read: every format has its line in kernels.cpp.
+# What is to be read: every format has its line in kernels/.
 add_test(NAME disassembly/every_format COMMAND ${CMAKE_COMMAND} -D root=${PROJECT_SOURCE_DIR}
     -P ${CMAKE_CURRENT_LIST_DIR}/every_format.cmake)
 set_tests_properties(disassembly/every_format PROPERTIES LABELS disassembly)

@@ -1,14 +1,17 @@
-# Every header of a weight format is included by kernels.cpp, and each such format has its line there:
+# Every weight format has its line in kernels/:
 # -D root=… -P every_format.cmake
 cmake_minimum_required(VERSION 3.25)
 
 file(GLOB headers RELATIVE ${root}/include ${root}/include/prytany/format/*.hpp)
-file(READ ${CMAKE_CURRENT_LIST_DIR}/kernels.cpp kernels)
+file(GLOB sources ${CMAKE_CURRENT_LIST_DIR}/kernels/*.cpp)
+foreach(source IN LISTS sources)
+    file(READ ${source} text)
+    string(APPEND kernels "${text}")
+endforeach()
 foreach(header IN LISTS headers)
-    # a format's header specialises `packed`, or is a struct that names its aspect
     file(STRINGS ${root}/include/${header} aspect REGEX "using aspect = format_aspect;")
     cmake_path(GET header STEM word)
     if(aspect AND NOT kernels MATCHES "PRODUCT\\(${word}[<{]")
-        message(FATAL_ERROR "${header}: tests/disassembly/kernels.cpp has no PRODUCT(${word}…)")
+        message(FATAL_ERROR "${header}: tests/disassembly/kernels has no PRODUCT(${word}…)")
     endif()
 endforeach()

@@ -3,10 +3,10 @@
 # -P run.cmake
 cmake_minimum_required(VERSION 3.25)
 
-# At least one loop for each of a few rows and many of each format, or what is read is not what runs.
+# Loops for a few rows and for many of each format, or what is read is not what runs.
 file(STRINGS ${source} products REGEX "^PRODUCT\\(")
 list(LENGTH products least)
-math(EXPR least "${least} * 8")
+math(EXPR least "8 * ${least} + 8")
 
 include(${CMAKE_CURRENT_LIST_DIR}/compile.cmake)
 if(NOT result EQUAL 0)

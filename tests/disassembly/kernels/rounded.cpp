@@ -1,0 +1,14 @@
+// SPDX-License-Identifier: MIT
+// Products of weights that are codes with activations rounded to integers.
+#include "disassembly/product.hpp"
+#include "prytany/format/int4_blocks.hpp"
+#include "prytany/format/int8_blocks.hpp"
+#include "prytany/format/int8_rows.hpp"
+#include "prytany/format/mxfp4.hpp"
+#include "prytany/format/ternary.hpp"
+
+PRODUCT(int8_rows{.activations = activations::int16})
+PRODUCT(int8_blocks{.activations = activations::int8})
+PRODUCT(int4_blocks{.activations = activations::int8})
+PRODUCT(ternary{.activations = activations::int8})
+PRODUCT(mxfp4{.activations = activations::int8})
