@@ -8,9 +8,41 @@ namespace {
 
 using namespace bench;
 
+#if defined(PRYTANY_BENCH_CODES)
+/// Rows as the products of a format read them: as they are, or rounded.
+template <auto Format>
+struct our_rows {
+    index_t tokens;
+    buffer<kernel::input_of<Format>> rounded;
+    kernel::picked<kernel::input_of<Format>> read;
+
+    our_rows(float const* x, index_t count, index_t inputs) : tokens(count) {
+        if constexpr (kernel::rounds<Format>()) {
+            using row = kernel::rounded_row<Format>;
+            read.stride = row::stride(inputs);
+            rounded = buffer<kernel::input_of<Format>>(count * read.stride);
+            read.base = rounded.data();
+            for (index_t t = 0; t < count; ++t)
+                row::write(x + t * inputs, inputs, rounded.data() + t * read.stride);
+        } else {
+            read = {x, inputs, nullptr};
+        }
+    }
+};
+#else
+template <auto>
+struct our_rows {
+    index_t tokens;
+    kernel::picked_rows read;
+
+    our_rows(float const* x, index_t count, index_t inputs)
+        : tokens(count), read{x, inputs, nullptr} {}
+};
+#endif
+
 template <auto Format>
 struct ours {
-    using rows = plain_rows;
+    using rows = our_rows<Format>;
     struct matrix {
         packed<Format> panels;
 
@@ -22,8 +54,8 @@ struct ours {
     };
     static void multiply(rows const& in, matrix const& w, float* y) {
         index_t const outputs = w.panels.rows();
-        kernel::multiply(kernel::picked_rows{in.x, in.inputs}, in.tokens, w.panels, 0,
-                         w.panels.panels(), [&](index_t row, index_t panel, simd::float_pair sum) {
+        kernel::multiply(in.read, in.tokens, w.panels, 0, w.panels.panels(),
+                         [&](index_t row, index_t panel, simd::float_pair sum) {
                              index_t const column = panel * panel_lanes;
                              simd::store_pair(y + row * outputs + column, sum, outputs - column);
                          });
