@@ -4,12 +4,10 @@
 
     LLAMA_TEST_BACKEND_OPS=…/test-backend-ops python3 bench/peers/ggml_ops.py --json ggml.json
 
-Writes, for the shape that the program has in its list (128 experts, 8 chosen, 2048 x 768):
-  kernel/ggml/<type>/E128_k8_K2048_N768/…            one MUL_MAT_ID
-  layer/ggml_products/<type>/E128_k8_h2048_i768/…    three of them and nothing else: a whole layer of
-                                                     ggml is slower than that
-The program repeats one routing with the same weights, so few tokens may find them in a cache, and uses
-all cores.
+Writes kernel/ggml/<type>/E128_k8_K2048_N768/…: one MUL_MAT_ID of the shape that the program has in its
+list (128 experts, 8 chosen, 2048 x 768). It repeats one routing with the same weights, so few tokens may
+find them in a cache, gives every chosen expert a row of its own, and uses all cores. A whole layer of
+ggml is the contender `ggml` of bench_layer.
 """
 
 import argparse
@@ -52,13 +50,10 @@ for repetition in range(given.repetitions):
             spent = 1e-6 * float(spent)
             if spent <= 0:
                 continue
-            end = f"T:{count}/threads:{threads}"
-            for name, products in ((f"kernel/ggml/{kind}/E128_k8_K2048_N768/{end}", 1),
-                                   (f"layer/ggml_products/{kind}/E128_k8_h2048_i768/{end}", 3)):
-                rows.append({"name": name, "run_name": name, "run_type": "iteration",
-                             "repetition_index": repetition,
-                             "tokens_per_second": count / (products * spent),
-                             "gflops": 2e-9 * 8 * 768 * 2048 * count / spent})
+            name = f"kernel/ggml/{kind}/E128_k8_K2048_N768/T:{count}/threads:{threads}"
+            rows.append({"name": name, "run_name": name, "run_type": "iteration",
+                         "repetition_index": repetition, "tokens_per_second": count / spent,
+                         "gflops": 2e-9 * 8 * 768 * 2048 * count / spent})
 for name in dict.fromkeys(row["name"] for row in rows):
     rates = [row["tokens_per_second"] for row in rows if row["name"] == name]
     print(f"{name}  {statistics.median(rates):.1f} tokens/s ({min(rates):.1f} - {max(rates):.1f})")
