@@ -9,8 +9,10 @@ Weights lie beside the model in a temporary folder of their size (a protobuf end
 """
 
 import os
+import sys
 import tempfile
 
+sys.dont_write_bytecode = True
 import moe_rows
 
 given = moe_rows.options(__doc__, ["f32"])

@@ -8,6 +8,9 @@
 The router's product, softmax and top-k are in the time, as they are in ours.
 """
 
+import sys
+
+sys.dont_write_bytecode = True
 import moe_rows
 
 given = moe_rows.options(__doc__, ["f32", "bf16"])
