@@ -9,7 +9,7 @@ list(LENGTH products least)
 math(EXPR least "8 * ${least} + 8")
 
 include(${CMAKE_CURRENT_LIST_DIR}/compile.cmake)
+message(NOTICE "${compiler} ${flags}\n${text}") # as it is: an error would break its lines
 if(NOT result EQUAL 0)
-    message(FATAL_ERROR "${compiler} ${flags}\n${text}")
+    message(FATAL_ERROR "${source}: expected no vector on the stack in an inner loop")
 endif()
-message(STATUS "${text}")
