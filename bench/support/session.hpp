@@ -136,11 +136,11 @@ inline std::vector<float> weights(std::uint32_t seed, index_t rows, index_t cols
     float const scale = std::sqrt(3.0f / static_cast<float>(cols));
     for (auto& value : all) {
         float const drawn = random();
-        value = scale * (ternary ? std::round(1.49f * drawn) : drawn);
+        value = ternary ? std::copysign(scale, drawn) : scale * drawn;
     }
     return all;
 }
-/// Whether a format keeps only -1, 0 and 1 (and so gets only those).
+/// Whether a format keeps only -1, 0 and 1: it gets -1 and 1, which every quantiser keeps.
 inline bool is_ternary(std::string_view format) {
     return format.starts_with("ternary") || format.starts_with("tq");
 }
