@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: MIT
 // Eigen's product of two matrices, or of a matrix and a vector.
-#define EIGEN_DONT_PARALLELIZE // one thread a product, also where OpenMP is
 #include <Eigen/Core>
 
 #include "kernel/product.hpp"

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: MIT
 // A loop over experts with Eigen's products, the experts in parallel on our pool.
-#define EIGEN_DONT_PARALLELIZE // one thread a product, also where OpenMP is
 #include <Eigen/Core>
 
 #include "layer/plain.hpp"
