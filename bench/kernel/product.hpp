@@ -6,9 +6,10 @@
 //     matrix(matrix_size, plain weights [outputs, inputs])     bytes()
 //     static void multiply(rows, matrix, y)                    y [tokens, outputs]
 //
-// `rows(x, tokens, inputs)` is what the contender makes of the rows before the product; a layer does
-// that once for all of its experts, so it is not part of the time. `prepare(rows, matrices)`, where a
-// contender has it, may change the layout of the weights for a number of rows; it is not timed either.
+// `rows(x, tokens, inputs)` is what the contender makes of the rows before the product; a layer
+// does that once for all of its experts, so it is not part of the time. `prepare(rows, matrices)`,
+// where a contender has it, may change the layout of the weights for a number of rows; it is not
+// timed either.
 #pragma once
 
 #include <string>

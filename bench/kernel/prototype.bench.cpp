@@ -28,7 +28,7 @@ struct prototype {
         std::size_t stride() const { return F::panel_bytes(static_cast<int>(inputs)); }
         index_t bytes() const { return panels.size(); }
     };
-    /// Staged, as the prototype's layer does: padded by a line, quantised where the format wants it.
+    /// Staged, as the prototype's layer does: padded by a line, quantised where a format wants it.
     struct rows {
         index_t tokens, inputs, stride;
         buffer<typename F::A> numbers;

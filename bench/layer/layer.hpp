@@ -6,9 +6,9 @@
 //
 //     bytes_of_expert()
 //     forward(batch, y, pool)         the routing of the batch is given; ours makes its own
-//     open(threads), close()          around each benchmark, where a contender has threads of its own
+//     open(threads), close()          around each benchmark, where it has threads of its own
 //
-// All experts being equal and their weights adding up to one, the layer must give f(x) of one expert.
+// All experts being equal and their weights adding up to one, the layer must give f(x) of one.
 #pragma once
 
 #include <array>

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// A loop over experts with oneDNN's products, the experts in parallel on our pool: gate and up as one
+// A loop over experts with oneDNN, the experts in parallel on our pool: gate and up as one
 // product, weights packed beforehand in the layout that oneDNN likes best for 16 rows.
 #if defined(PRYTANY_BENCH_ONEDNN)
 #include <mutex>

@@ -17,8 +17,8 @@ namespace bench {
 
 /// Calls visit.operator()<Format>(label, bound) for every weight format.
 ///
-/// The label is the word in the names of benchmarks: how weights are stored and, for codes, how many
-/// bits the activations have. The bound is the unit that its products keep busy.
+/// The label is the word in the names of benchmarks: how weights are stored and, for codes, how
+/// many bits the activations have. The bound is the unit that its products keep busy.
 template <class Visit>
 void for_each_format(Visit&& visit) {
     visit.template operator()<dense<float>{}>("f32", bound::fma);
