@@ -17,9 +17,17 @@ set(PRYTANY_HEADERS
     include/prytany/simd/arch.hpp
     include/prytany/simd/batch.hpp
     include/prytany/simd/math.hpp
+    include/prytany/simd/words.hpp
+    include/prytany/format/activations.hpp
+    include/prytany/format/codes.hpp
     include/prytany/format/concept.hpp
     include/prytany/format/dense.hpp
+    include/prytany/format/int4_blocks.hpp
+    include/prytany/format/int8_blocks.hpp
+    include/prytany/format/int8_rows.hpp
+    include/prytany/format/mxfp4.hpp
     include/prytany/format/tensor.hpp
+    include/prytany/format/ternary.hpp
     include/prytany/exec/concept.hpp
     include/prytany/exec/detail/inside_loop.hpp
     include/prytany/exec/openmp.hpp
@@ -29,12 +37,21 @@ set(PRYTANY_HEADERS
     include/prytany/kernel/activation.hpp
     include/prytany/kernel/attention.hpp
     include/prytany/kernel/cached_head.hpp
+    include/prytany/kernel/codes.hpp
+    include/prytany/kernel/detail/byte_tile.hpp
+    include/prytany/kernel/detail/dense_tile.hpp
+    include/prytany/kernel/detail/float_tile.hpp
     include/prytany/kernel/detail/online_softmax.hpp
+    include/prytany/kernel/detail/pair_tile.hpp
+    include/prytany/kernel/detail/tile.hpp
     include/prytany/kernel/dot.hpp
     include/prytany/kernel/gemm.hpp
     include/prytany/kernel/head_slots.hpp
+    include/prytany/kernel/loops.hpp
     include/prytany/kernel/norm.hpp
+    include/prytany/kernel/picked.hpp
     include/prytany/kernel/rope.hpp
+    include/prytany/kernel/rounded.hpp
     include/prytany/kernel/select.hpp
     include/prytany/router/biased.hpp
     include/prytany/router/concept.hpp

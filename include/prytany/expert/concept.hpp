@@ -14,10 +14,15 @@ namespace prytany::inline PRYTANY_ABI {
 
 /// One expert's share of a call: the rows it reads. It knows neither slot weights nor other
 /// experts.
-struct work {
-    kernel::picked_rows rows;
+template <class T>
+struct work_on {
+    kernel::picked<T> rows;
     index_t count = 0;
 };
+using work = work_on<float>;
+/// The rows that products with a format read: floats, or rounded once for the whole call.
+template <auto Format>
+using work_of = work_on<kernel::input_of<Format>>;
 
 /// What an expert value `My` with weights in `Format` finds when it works.
 ///
@@ -75,7 +80,8 @@ struct any_sink {
 ///
 /// `rise` writes columns of the inner rows, `fall` turns whole inner rows into columns of the
 /// output; both count columns in panels. `fall` hands `sink(row, column, sums)` two registers of
-/// outputs.
+/// outputs. Both read `work_of<Format>`: where the format rounds activations, the caller has
+/// rounded the rows, and rounds inner rows of width `inner_used(size)` between the two.
 /// Models    ffn
 /// Test      tests/expert/concept.test.cpp
 template <class E>
@@ -83,6 +89,7 @@ concept tiled_expert =
     expert_kind<E> && requires(work const& rows, expert_kit<E{}, dense<float>{}> own, shape size,
                                index_t i, matrix_view<float> inner, detail::any_sink sink) {
         { E::inner(size) } -> std::same_as<index_t>;
+        { E::inner_used(size) } -> std::same_as<index_t>;
         { E::rise_panels(size) } -> std::same_as<index_t>;
         { E::fall_panels(size) } -> std::same_as<index_t>;
         { E::rise(rows, own, i, i, inner) } noexcept;

@@ -2,6 +2,8 @@
 // The feed-forward expert, plain or gated.
 #pragma once
 
+#include <algorithm>
+
 #include "prytany/expert/concept.hpp"
 #include "prytany/kernel/activation.hpp"
 
@@ -36,9 +38,10 @@ struct ffn {
         column up_bias, down_bias;
     };
     struct scratch {
-        matrix_view<float> inner;
+        matrix_view<float> inner, rounded; // of what a format makes of rows, twice the room
         void lay_out(arena& memory, shape const& size, index_t rows) {
             inner = memory.take<float>(rows, ffn::inner(size));
+            rounded = memory.take<float>(rows, std::max(size.model, size.hidden) + 256);
         }
     };
 
@@ -59,6 +62,7 @@ struct ffn {
 
     /// The width of an inner row, filled up to whole registers.
     static index_t inner(shape const& size) { return (size.hidden + lanes - 1) / lanes * lanes; }
+    static index_t inner_used(shape const& size) { return size.hidden; }
     static index_t rise_panels(shape const& size) {
         return (row_map{0, parts}.packed_rows(size.hidden) + panel_lanes - 1) / panel_lanes;
     }
@@ -67,8 +71,8 @@ struct ffn {
     }
 
     template <auto My, auto Format, shape Fixed>
-    static void rise(work const& in, expert_kit<My, Format, Fixed> own, index_t first, index_t last,
-                     matrix_view<float> inner) noexcept {
+    static void rise(work_of<Format> const& in, expert_kit<My, Format, Fixed> own, index_t first,
+                     index_t last, matrix_view<float> inner) noexcept {
         auto const write = [&](index_t row, index_t panel, simd::float_pair sum) {
             if constexpr (My.bias == bias::all) add(own.weights.up_bias, panel, sum);
             if constexpr (A::gated) {
@@ -80,26 +84,31 @@ struct ffn {
                     simd::store(to + lanes, A::of(own.params, sum.high, sum.high));
             }
         };
-        kernel::multiply<Fixed.model>(in.rows, in.count, own.weights.up, first, last, write);
+        kernel::multiply<Format>(in.rows, in.count, own.weights.up, first, last, write);
     }
     template <auto My, auto Format, shape Fixed, class Sink>
-    static void fall(work const& inner, expert_kit<My, Format, Fixed> own, index_t first,
+    static void fall(work_of<Format> const& inner, expert_kit<My, Format, Fixed> own, index_t first,
                      index_t last, Sink&& sink) noexcept {
         auto const write = [&](index_t row, index_t panel, simd::float_pair sum) {
             if constexpr (My.bias == bias::all) add(own.weights.down_bias, panel, sum);
             sink(row, panel * panel_lanes, sum);
         };
-        kernel::multiply<Fixed.hidden>(inner.rows, inner.count, own.weights.down, first, last,
-                                       write);
+        kernel::multiply<Format>(inner.rows, inner.count, own.weights.down, first, last, write);
     }
     template <auto My, auto Format, shape Fixed>
     static void apply(work const& in, expert_kit<My, Format, Fixed> own, scratch& room,
                       matrix_view<float> out) noexcept {
-        rise(in, own, 0, rise_panels(own.size), room.inner);
+        auto const as_read = [&](work const& rows, index_t cols) {
+            return work_of<Format>{
+                kernel::as_read<Format>(rows.rows, rows.count, cols, room.rounded.data),
+                rows.count};
+        };
+        rise(as_read(in, own.size.model), own, 0, rise_panels(own.size), room.inner);
         work const inner{{room.inner.data, room.inner.stride}, in.count};
-        fall(inner, own, 0, fall_panels(own.size), [&](index_t row, index_t column, auto sum) {
-            simd::store_pair(out.row(row) + column, sum, out.cols - column);
-        });
+        fall(as_read(inner, own.size.hidden), own, 0, fall_panels(own.size),
+             [&](index_t row, index_t column, auto sum) {
+                 simd::store_pair(out.row(row) + column, sum, out.cols - column);
+             });
     }
 
 private:

@@ -77,6 +77,8 @@ public:
     element const* panel(index_t p) const noexcept {
         return steps_.data() + p * cols_ * panel_lanes;
     }
+    /// From one panel to the next.
+    index_t stride() const noexcept { return cols_ * panel_lanes; }
     index_t rows() const noexcept { return rows_; }
     index_t cols() const noexcept { return cols_; }
     index_t panels() const noexcept { return panels_; }

@@ -3,122 +3,139 @@
 #pragma once
 
 #include <algorithm>
+#include <cstddef>
 #include <cstdint>
+#include <type_traits>
 
-#include "prytany/format/dense.hpp"
-#include "prytany/simd/batch.hpp"
+#include "prytany/kernel/detail/byte_tile.hpp"
+#include "prytany/kernel/detail/dense_tile.hpp"
+#include "prytany/kernel/detail/float_tile.hpp"
+#include "prytany/kernel/detail/pair_tile.hpp"
+#include "prytany/kernel/loops.hpp"
+#include "prytany/kernel/rounded.hpp"
 
 namespace prytany::inline PRYTANY_ABI {
 namespace kernel {
 
-/// Rows that a product reads where they lie: row i is `base + pick[i] · stride`, without a pick
-/// `base + i · stride`. Nothing is copied together.
-struct picked_rows {
-    float const* base = nullptr;
-    index_t stride = 0;
-    std::int32_t const* pick = nullptr;
+namespace detail {
 
-    float const* operator[](index_t i) const noexcept {
-        return base + (pick == nullptr ? i : static_cast<index_t>(pick[i])) * stride;
+/// Calls f(integral constant) with `value`, one of Least … Most.
+template <std::size_t Least, std::size_t Most, class F>
+PRYTANY_INLINE void with_constant(index_t value, F&& f) noexcept {
+    if constexpr (Least < Most) {
+        if (value != static_cast<index_t>(Least)) return with_constant<Least + 1, Most>(value, f);
     }
-    picked_rows from(index_t first) const noexcept {
-        return pick == nullptr ? picked_rows{base + first * stride, stride, nullptr}
-                               : picked_rows{base, stride, pick + first};
+    f(std::integral_constant<std::size_t, Least>{});
+}
+
+/// What a finished sum is multiplied by: the factors of its outputs, the scale of its row.
+template <auto Format>
+PRYTANY_INLINE simd::float_pair finish(simd::float_pair sum, packed<Format> const& weights,
+                                       index_t panel, input_of<Format> const* row) noexcept {
+    if constexpr (coded<Format>) {
+        index_t const cols = weights.cols();
+        auto const factor = simd::widen(reinterpret_cast<float const*>(
+            weights.panel(panel) + packed<Format>::layout.factors_at(cols)));
+        sum = {sum.low * factor.low, sum.high * factor.high};
+        if constexpr (rounds<Format>()) {
+            auto const scale = simd::fill(rounded_row<Format>::scale(row, cols));
+            sum = {sum.low * scale, sum.high * scale};
+        }
+    }
+    return sum;
+}
+
+/// The sums of some rows and some panels, and the walk over inputs that makes them.
+template <auto Format>
+class product {
+    using kernel = micro_kernel<Format>;
+    using rows_type = picked<input_of<Format>>;
+    static constexpr index_t most_sums = 128;
+
+public:
+    product(rows_type rows, packed<Format> const& weights) : rows_(rows), weights_(weights) {
+        depth_ = weights.cols();
+        if constexpr (coded<Format>) depth_ = packed<Format>::layout.depth(depth_);
+    }
+    /// Computes rows [first, first + count) times `together` panels from `panel` on.
+    template <std::size_t InRegisters, class Sink>
+    void walk(loop const& how, index_t first, index_t count, index_t panel, index_t together,
+              Sink& sink) noexcept {
+        constexpr auto in_registers = static_cast<index_t>(InRegisters);
+        index_t const tiles = (count + how.rows - 1) / how.rows;
+        for (index_t k = 0; k < depth_; k += how.inputs)
+            for (index_t p = 0; p < together; p += in_registers)
+                for (index_t t = 0; t < tiles; ++t) {
+                    index_t const begin = count * t / tiles;
+                    run<InRegisters>(how, first, begin, count * (t + 1) / tiles - begin, count,
+                                     panel, p, k, t, tiles);
+                }
+        for (index_t p = 0; p < together; ++p)
+            for (index_t r = 0; r < count; ++r)
+                sink(first + r, panel + p,
+                     finish<Format>(sums_[p * count + r], weights_, panel + p, rows_[first + r]));
+    }
+
+private:
+    /// Bytes from the start of a panel to input k, and of one step.
+    static constexpr index_t place(index_t k) noexcept {
+        if constexpr (coded<Format>) return packed<Format>::layout.at(k);
+        else return k * panel_lanes * index_t{sizeof(typename packed<Format>::element)};
+    }
+    static constexpr index_t step_bytes() noexcept {
+        return coded<Format> ? 2 * panel_lanes : place(1);
+    }
+
+    rows_type rows_;
+    packed<Format> const& weights_;
+    index_t depth_;
+    simd::float_pair sums_[2 * most_sums];
+
+    template <std::size_t InRegisters>
+    PRYTANY_INLINE void run(loop const& how, index_t first, index_t begin, index_t rows,
+                            index_t count, index_t panel, index_t p, index_t k, index_t t,
+                            index_t tiles) noexcept {
+        auto const* const weights = weights_.panel(panel + p);
+        tile<input_of<Format>, std::remove_cvref_t<decltype(*weights_.panel(0))>> const here{
+            rows_.from(first + begin),
+            weights,
+            weights_.stride(),
+            k,
+            std::min(depth_, k + how.inputs),
+            weights_.cols(),
+            sums_ + p * count + begin,
+            count,
+            most_sums,
+            reinterpret_cast<char const*>(weights) + place(k) + how.ahead +
+                place(how.inputs) * t / tiles,
+            (step_bytes() + tiles - 1) / tiles};
+        constexpr std::size_t least = 1, alone = kernel::most_rows;
+        constexpr std::size_t most = InRegisters == 4 ? 1 : InRegisters == 2 ? 2 : alone;
+        with_constant<least, most>(
+            rows, [&]<std::size_t Rows>(std::integral_constant<std::size_t, Rows>) {
+                if (how.ahead != 0) kernel::template run<Rows, InRegisters, true>(here);
+                else kernel::template run<Rows, InRegisters, false>(here);
+            });
     }
 };
 
-namespace detail {
-
-/// Sums run over fixed blocks of k, so that rounding does not depend on the path.
-inline constexpr index_t k_block = 512;
-
-template <std::size_t Rows, std::size_t Panels, class T>
-PRYTANY_INLINE void add_block(float const* const (&x)[Rows], T const* const (&w)[Panels],
-                              index_t first, index_t last, simd::float_pair (&sum)[Rows][Panels]) {
-    PRYTANY_UNROLL
-    for (std::size_t r = 0; r < Rows; ++r) {
-        PRYTANY_UNROLL
-        for (std::size_t p = 0; p < Panels; ++p) sum[r][p] = {simd::fill(0.0f), simd::fill(0.0f)};
-    }
-    for (index_t k = first; k < last; ++k) {
-        simd::float_pair weights[Panels];
-        PRYTANY_UNROLL
-        for (std::size_t p = 0; p < Panels; ++p) weights[p] = simd::widen(w[p] + k * panel_lanes);
-        PRYTANY_UNROLL
-        for (std::size_t r = 0; r < Rows; ++r) {
-            auto const input = simd::fill(x[r][k]);
-            PRYTANY_UNROLL
-            for (std::size_t p = 0; p < Panels; ++p) {
-                sum[r][p].low = simd::fma(input, weights[p].low, sum[r][p].low);
-                sum[r][p].high = simd::fma(input, weights[p].high, sum[r][p].high);
-            }
-        }
-    }
-}
-
-/// The micro-kernel: all k of Rows rows and Panels panels, the sums in registers.
-template <std::size_t Rows, std::size_t Panels, index_t Depth, class T>
-[[gnu::noinline]] void tile(picked_rows rows, T const* panels, index_t panel_stride, index_t depth,
-                            simd::float_pair* out) noexcept {
-    if constexpr (Depth != dynamic) depth = Depth;
-    float const* x[Rows];
-    T const* w[Panels];
-    for (std::size_t r = 0; r < Rows; ++r) x[r] = rows[static_cast<index_t>(r)];
-    for (std::size_t p = 0; p < Panels; ++p) w[p] = panels + static_cast<index_t>(p) * panel_stride;
-    simd::float_pair sum[Rows][Panels];
-    add_block(x, w, 0, std::min(depth, k_block), sum);
-    for (index_t k = k_block; k < depth; k += k_block) {
-        simd::float_pair more[Rows][Panels];
-        add_block(x, w, k, std::min(depth, k + k_block), more);
-        PRYTANY_UNROLL
-        for (std::size_t r = 0; r < Rows; ++r) {
-            PRYTANY_UNROLL
-            for (std::size_t p = 0; p < Panels; ++p)
-                sum[r][p] = {sum[r][p].low + more[r][p].low, sum[r][p].high + more[r][p].high};
-        }
-    }
-    PRYTANY_UNROLL
-    for (std::size_t r = 0; r < Rows; ++r) {
-        PRYTANY_UNROLL
-        for (std::size_t p = 0; p < Panels; ++p) out[r * Panels + p] = sum[r][p];
-    }
-}
-
-/// Runs a tile and hands its sums to the sink.
-template <std::size_t Rows, std::size_t Panels, index_t Depth, class T, class Sink>
-PRYTANY_INLINE void run_tile(picked_rows rows, T const* panels, index_t stride, index_t depth,
-                             index_t row, index_t panel, Sink& sink) {
-    simd::float_pair out[Rows * Panels];
-    tile<Rows, Panels, Depth>(rows.from(row), panels + panel * stride, stride, depth, out);
-    for (std::size_t r = 0; r < Rows; ++r)
-        for (std::size_t p = 0; p < Panels; ++p)
-            sink(row + static_cast<index_t>(r), panel + static_cast<index_t>(p),
-                 out[r * Panels + p]);
-}
-
-/// One to three rows: several panels at once, each a stream of its own from memory.
-template <std::size_t Rows, std::size_t Panels, index_t Depth, class T, class Sink>
-void few_rows(picked_rows rows, T const* panels, index_t stride, index_t depth, index_t first,
-              index_t last, Sink& sink) {
-    constexpr auto step = static_cast<index_t>(Panels);
+/// Rows [from, from + count) times the panels [first, last), walked as `how` says.
+template <auto Format, class Sink>
+void multiply_as(loop const& how, picked<input_of<Format>> rows, index_t from, index_t count,
+                 packed<Format> const& weights, index_t first, index_t last, Sink& sink) noexcept {
+    product<Format> all(rows, weights);
     index_t p = first;
-    for (; p + step <= last; p += step)
-        run_tile<Rows, Panels, Depth>(rows, panels, stride, depth, 0, p, sink);
-    if constexpr (Panels == 4) {
-        for (; p + 2 <= last; p += 2)
-            run_tile<Rows, 2, Depth>(rows, panels, stride, depth, 0, p, sink);
-    }
-    for (; p < last; ++p) run_tile<Rows, 1, Depth>(rows, panels, stride, depth, 0, p, sink);
-}
-
-/// The tile with a number of rows known only now, 4 … block_rows.
-template <std::size_t Rows, index_t Depth, class T, class Sink>
-PRYTANY_INLINE void some_rows(index_t count, picked_rows rows, T const* panels, index_t stride,
-                              index_t depth, index_t row, index_t panel, Sink& sink) {
-    if (count == static_cast<index_t>(Rows))
-        return run_tile<Rows, 1, Depth>(rows, panels, stride, depth, row, panel, sink);
-    if constexpr (Rows > 4)
-        some_rows<Rows - 1, Depth>(count, rows, panels, stride, depth, row, panel, sink);
+    auto const walk = [&]<std::size_t Panels>(std::integral_constant<std::size_t, Panels>) {
+        constexpr auto step = static_cast<index_t>(Panels);
+        while (p + step <= last) {
+            index_t const together = std::min(how.together, (last - p) / step * step);
+            all.template walk<Panels>(how, from, count, p, together, sink);
+            p += together;
+        }
+    };
+    if (how.panels == 4) walk(std::integral_constant<std::size_t, 4>{});
+    if (how.panels >= 2) walk(std::integral_constant<std::size_t, 2>{});
+    walk(std::integral_constant<std::size_t, 1>{});
 }
 
 } // namespace detail
@@ -127,42 +144,22 @@ PRYTANY_INLINE void some_rows(index_t count, picked_rows rows, T const* panels, 
 ///
 ///     sink(i, p, sums)   sums = x_i · W[p]^T, two registers of outputs p · panel_lanes …
 ///
-/// Each output is one chain of fused multiply-adds over k in blocks of 512, whatever the number of
-/// rows: one token alone and the same token among many get the same bits.
-/// Pre       rows hold w.cols() floats; nothing written aliases them
-/// Error     in u Σ|x w|: ≤ 8 for zero-mean data, ≤ 4 but for one output in 10⁵; ≤ 64 for random
-///           data of one sign (K ≤ 16384); never above min(K, 512) + ⌈K / 512⌉
-/// Reads     the panels once for ≤ 3 rows, else once for every `block_rows` rows
+/// Every output is summed in one order that the format alone decides, whatever the number of rows:
+/// one token alone and the same token among many get the same bits.
+/// Pre       rows hold w.cols() floats, or are rounded by `rounded_row<Format>`; nothing written
+///           aliases them
+/// Error     dense, in u Σ|x w|: ≤ 8 for zero-mean data, ≤ 4 but for one output in 10⁵; ≤ 64 for
+///           random data of one sign (K ≤ 16384); never above min(K, 512) + ⌈K / 512⌉. Integer
+///           sums are exact; they are scaled and added as floats.
+/// Reads     the panels once for every `loops.hpp` group of rows
 /// Test      tests/kernel/gemm.test.cpp        Bench   bench/kernel/gemm.bench.cpp
-template <index_t Depth = dynamic, auto Format, class Sink>
-void multiply(picked_rows rows, index_t count, packed<Format> const& weights, index_t first,
-              index_t last, Sink&& sink) {
-    constexpr index_t most = simd::block_rows;
-    index_t const depth = weights.cols(), stride = depth * panel_lanes;
-    auto const* const panels = weights.panel(0);
-    if (count == 1)
-        return detail::few_rows<1, 4, Depth>(rows, panels, stride, depth, first, last, sink);
-    if (count == 2)
-        return detail::few_rows<2, 2, Depth>(rows, panels, stride, depth, first, last, sink);
-    if (count == 3)
-        return detail::few_rows<3, 2, Depth>(rows, panels, stride, depth, first, last, sink);
-    // rows in groups that stay in the second-level cache, each cut into nearly equal tiles
-    index_t const cached = (index_t{384} << 10) / (depth * index_t{sizeof(float)} + 1);
-    index_t const group = std::clamp<index_t>(cached / most * most, 2 * most, 16 * most);
-    for (index_t from = 0; from < count; from += group) {
-        index_t const here = std::min(group, count - from), tiles = (here + most - 1) / most;
-        for (index_t p = first; p < last; ++p)
-            for (index_t t = 0; t < tiles; ++t) {
-                index_t const begin = here * t / tiles, size = here * (t + 1) / tiles - begin;
-                if (size < 4)
-                    for (index_t r = begin; r < begin + size; ++r)
-                        detail::run_tile<1, 1, Depth>(rows, panels, stride, depth, from + r, p,
-                                                      sink);
-                else
-                    detail::some_rows<static_cast<std::size_t>(most), Depth>(
-                        size, rows, panels, stride, depth, from + begin, p, sink);
-            }
-    }
+template <auto Format, class Sink>
+void multiply(picked<input_of<Format>> rows, index_t count, packed<Format> const& weights,
+              index_t first, index_t last, Sink&& sink) noexcept {
+    index_t const group = group_of<Format>(weights.cols());
+    for (index_t from = 0; from < count; from += group)
+        detail::multiply_as(loop_of<Format>(std::min(group, count - from)), rows, from,
+                            std::min(group, count - from), weights, first, last, sink);
 }
 
 } // namespace kernel

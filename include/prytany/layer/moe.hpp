@@ -90,6 +90,9 @@ class moe {
         if constexpr (requires { own.format; }) return own.format;
         else return format;
     }();
+    static constexpr bool rounds = kernel::rounds<format>();
+    static constexpr bool shared_rounds = kernel::rounds<shared_format>();
+    static constexpr bool one_format = std::same_as<packed<format>, packed<shared_format>>;
     static constexpr shape shared_fixed = [] {
         shape own = Fixed;
         bool const known = own.shared != dynamic && own.shared_hidden != dynamic;
@@ -107,6 +110,8 @@ public:
     struct scratch {
         prytany::plan plan;
         matrix_view<float> logits, inner, rows;
+        matrix_view<kernel::input_of<format>> read, read_inner; // what products read, if rounded
+        matrix_view<kernel::input_of<shared_format>> shared_read, shared_read_inner;
         std::span<scratch_of<R>> router;
         std::span<typename E::scratch> expert;
         std::span<std::int32_t> present; // the tokens that are not masked
@@ -165,6 +170,17 @@ public:
             index_t const wide =
                 std::max(E::inner(size), with_shared > 0 ? E::inner(shared_sizes()) : 0);
             room.inner = memory.take<float>(tokens * most + with_shared, wide);
+            if constexpr (rounds) {
+                room.read = take_read<format>(memory, tokens, size.model);
+                room.read_inner = take_read<format>(memory, tokens * most, size.hidden);
+            }
+            if constexpr (shared_rounds) {
+                shape const shared = shared_sizes();
+                if (!one_format)
+                    room.shared_read = take_read<shared_format>(memory, with_shared, size.model);
+                room.shared_read_inner =
+                    take_read<shared_format>(memory, with_shared, E::inner_used(shared));
+            }
             room.units = memory.take<detail::unit>(
                 detail::most_units(std::min(size.experts, tokens * most), E::rise_panels(size),
                                    with_shared > 0 ? E::rise_panels(shared_sizes()) : 0));
@@ -289,6 +305,7 @@ private:
                 S::score(mine.rows, kit<own_scorer>{{}, scorer_, none}, logits);
                 mine.logits = logits;
             }
+            if constexpr (tiled) round_tokens(room, in, first, count);
             prytany::plan part = room.plan.part(first, count);
             R::select(
                 mine,
@@ -322,6 +339,52 @@ private:
                 room.present[static_cast<std::size_t>(count++)] = static_cast<std::int32_t>(t);
         return {{in.rows.data, in.rows.stride, room.present.data()}, count};
     }
+    template <auto F>
+    static matrix_view<kernel::input_of<F>> take_read(arena& memory, index_t rows, index_t cols) {
+        return memory.take<kernel::input_of<F>>(rows, kernel::read_stride<F>(cols));
+    }
+    /// Rounds what the products of the first phase read, while it is in the cache for the router.
+    void round_tokens(scratch& room, input const& in, index_t first, index_t count) const noexcept {
+        index_t const cols = in.rows.cols;
+        for (index_t t = first; t < first + count; ++t) {
+            if constexpr (rounds)
+                kernel::rounded_row<format>::write(in.rows.row(t), cols, room.read.row(t));
+            if constexpr (shared_rounds && !one_format)
+                if (!shared_.empty())
+                    kernel::rounded_row<shared_format>::write(in.rows.row(t), cols,
+                                                              room.shared_read.row(t));
+        }
+    }
+    /// Rounds the inner rows, routed ones first, then those of the shared experts.
+    template <class X>
+    void round_inner(scratch& room, index_t routed, index_t shared, X&& pool) const {
+        index_t const first = rounds ? 0 : routed, last = shared_rounds ? routed + shared : routed;
+        constexpr index_t together = 4;
+        pool.for_each((last - first + together - 1) / together, [&](index_t i, index_t) {
+            index_t const from = first + i * together;
+            for (index_t r = from; r < std::min(last, from + together); ++r) {
+                float const* const row = room.inner.row(r);
+                if (r < routed) {
+                    if constexpr (rounds)
+                        kernel::rounded_row<format>::write(row, E::inner_used(sizes()),
+                                                           room.read_inner.row(r));
+                } else if constexpr (shared_rounds)
+                    kernel::rounded_row<shared_format>::write(
+                        row, E::inner_used(shared_sizes()), room.shared_read_inner.row(r - routed));
+            }
+        });
+    }
+    /// The same rows as `of`, as products with format F read them.
+    template <auto F>
+    static work_of<F> read_as(work const& of, matrix_view<kernel::input_of<F>> rounded) noexcept {
+        if constexpr (kernel::rounds<F>())
+            return {{rounded.data, rounded.stride, of.rows.pick}, of.count};
+        else return of;
+    }
+    work_of<shared_format> shared_read(scratch const& room, work const& all) const noexcept {
+        if constexpr (one_format) return read_as<shared_format>(all, room.read);
+        else return read_as<shared_format>(all, room.shared_read);
+    }
     work expert_work(scratch const& room, input const& in, index_t e) const noexcept {
         auto const tokens = room.plan.tokens_of(e);
         return {{in.rows.data, in.rows.stride, tokens.data()}, static_cast<index_t>(tokens.size())};
@@ -331,7 +394,16 @@ private:
         else return 1.0f;
     }
 
-    /// Two phases over all experts: inner rows by tiles, then output columns, experts ascending.
+    /// Inner rows [first, first + count) as products read them; rounded ones begin at `from`.
+    template <auto F>
+    static work_of<F> inner_rows(matrix_view<float> inner, matrix_view<kernel::input_of<F>> rounded,
+                                 index_t first, index_t from, index_t count) noexcept {
+        if constexpr (kernel::rounds<F>())
+            return {{rounded.row(first - from), rounded.stride}, count};
+        else return {{inner.row(first), inner.stride}, count};
+    }
+    /// Two phases over all experts: inner rows by tiles, then output columns, experts ascending;
+    /// between them one that rounds inner rows, where a format does.
     template <class X>
     void run_tiles(scratch& room, input const& in, matrix_view<float> out, X&& pool) const {
         index_t const experts = size_.experts(), routed = room.plan.first_of(experts);
@@ -346,13 +418,15 @@ private:
         pool.for_each(static_cast<index_t>(units.size()), [&](index_t i, index_t) {
             auto const u = units[static_cast<std::size_t>(i)];
             if (u.expert == experts)
-                E::rise(all, shared_kit(), u.first, u.last, room.inner.part(routed, all.count));
+                E::rise(shared_read(room, all), shared_kit(), u.first, u.last,
+                        room.inner.part(routed, all.count));
             else {
                 work const own = expert_work(room, in, u.expert);
-                E::rise(own, expert_of(u.expert), u.first, u.last,
+                E::rise(read_as<format>(own, room.read), expert_of(u.expert), u.first, u.last,
                         room.inner.part(room.plan.first_of(u.expert), own.count));
             }
         });
+        if constexpr (rounds || shared_rounds) round_inner(room, routed, all.count, pool);
         index_t const columns = E::fall_panels(sizes());
         index_t const cut = detail::columns_per_item(columns, pool.width(), in.tokens());
         pool.for_each((columns + cut - 1) / cut, [&](index_t i, index_t) {
@@ -364,22 +438,23 @@ private:
                 auto const tokens = room.plan.tokens_of(e);
                 if (tokens.empty()) continue;
                 auto const weights = room.plan.weights_of(e);
-                work const inner{{room.inner.row(room.plan.first_of(e)), room.inner.stride},
-                                 static_cast<index_t>(tokens.size())};
-                E::fall(inner, expert_of(e), first, last,
-                        [&](index_t row, index_t column, auto sum) {
+                auto const count = static_cast<index_t>(tokens.size());
+                E::fall(inner_rows<format>(room.inner, room.read_inner, room.plan.first_of(e), 0,
+                                           count),
+                        expert_of(e), first, last, [&](index_t row, index_t column, auto sum) {
                             auto const r = static_cast<std::size_t>(row);
                             detail::add_slot(out.row(tokens[r]) + column, weights[r], sum,
                                              out.cols - column);
                         });
             }
             if (all.count == 0) return;
-            work const inner{{room.inner.row(routed), room.inner.stride}, all.count};
-            E::fall(inner, shared_kit(), first, last, [&](index_t row, index_t column, auto sum) {
-                index_t const token = all.rows.pick == nullptr ? row : all.rows.pick[row];
-                detail::add_slot(out.row(token) + column, shared_weight(room, token), sum,
-                                 out.cols - column);
-            });
+            E::fall(inner_rows<shared_format>(room.inner, room.shared_read_inner, routed, routed,
+                                              all.count),
+                    shared_kit(), first, last, [&](index_t row, index_t column, auto sum) {
+                        index_t const token = all.rows.pick == nullptr ? row : all.rows.pick[row];
+                        detail::add_slot(out.row(token) + column, shared_weight(room, token), sum,
+                                         out.cols - column);
+                    });
         });
     }
 

@@ -18,9 +18,6 @@
 namespace prytany::inline PRYTANY_ABI {
 namespace simd {
 
-/// Rows that a micro-kernel keeps in registers beside one panel: 2 · rows sums, 2 weights, 1 input.
-inline constexpr index_t block_rows = lanes >= 16 ? 12 : 6;
-
 static_assert(lanes == static_cast<index_t>(xsimd::batch<float>::size),
               "simd: the panels and xsimd disagree on the width of a register");
 

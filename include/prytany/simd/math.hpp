@@ -32,9 +32,9 @@ PRYTANY_INLINE floats exp(floats x) noexcept {
 #if defined(__AVX512F__)
     floats const scaled(_mm512_maskz_scalef_ps(0xffff, p, n));
 #else // n into the exponent of p, where the result is a normal number
-    using words = xsimd::batch<std::uint32_t>;
-    floats const scaled = xsimd::bitwise_cast<floats>(xsimd::bitwise_cast<words>(p) +
-                                                      (xsimd::bitwise_cast<words>(shifted) << 23));
+    using bits = xsimd::batch<std::uint32_t>;
+    floats const scaled = xsimd::bitwise_cast<floats>(xsimd::bitwise_cast<bits>(p) +
+                                                      (xsimd::bitwise_cast<bits>(shifted) << 23));
 #endif
     floats const low = xsimd::select(x < floats(-87.33654f), floats(0.0f), scaled);
     return xsimd::select(x <= highest, low, x + infinity);
@@ -48,7 +48,7 @@ PRYTANY_INLINE floats exp(floats x) noexcept {
 ///           2^-126.5; 1 for x = 0; NaN stays NaN
 /// Test      tests/simd/math.test.cpp
 PRYTANY_INLINE floats decay(floats x, floats rate) noexcept {
-    using words = xsimd::batch<std::uint32_t>;
+    using bits = xsimd::batch<std::uint32_t>;
     floats const magic(12583039.0f); // 1.5 · 2^23 + 127: its last bits become the exponent of 2^n
     x = xsimd::max(floats(-127.0f) / rate, x); // in this order NaN passes
     floats const shifted = fma(x, rate, magic);
@@ -59,7 +59,7 @@ PRYTANY_INLINE floats decay(floats x, floats rate) noexcept {
     p = fma(p, r, floats(2.402224208e-1f));
     p = fma(p, r, floats(6.931469776e-1f));
     p = fma(p, r, floats(1.0f));
-    return p * xsimd::bitwise_cast<floats>(xsimd::bitwise_cast<words>(shifted) << 23);
+    return p * xsimd::bitwise_cast<floats>(xsimd::bitwise_cast<bits>(shifted) << 23);
 }
 
 /// 1 / (1 + e^-x).

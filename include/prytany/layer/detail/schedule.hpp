@@ -31,7 +31,7 @@ std::span<unit> cut_units(std::span<unit> room, index_t experts, Load&& load, Pa
                           index_t workers) noexcept {
     index_t total = 0;
     for (index_t e = 0; e < experts; ++e) total += load(e) * panels(e);
-    index_t const share = std::max<index_t>(1, workers == 1 ? total : total / (4 * workers));
+    index_t const share = std::max<index_t>(1, workers == 1 ? total : total / (16 * workers));
     std::size_t count = 0;
     for (index_t e = experts; e-- > 0;) {
         index_t const rows = load(e), all = panels(e);

@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: MIT
+// Weights as 4-bit floats with a power of two for every 32 inputs: gpt-oss's format.
+#pragma once
+
+#include <algorithm>
+#include <cmath>
+#include <cstdint>
+#include <span>
+#include <string_view>
+
+#include "prytany/format/activations.hpp"
+#include "prytany/format/codes.hpp"
+
+namespace prytany::inline PRYTANY_ABI {
+
+/// OCP MXFP4: E2M1 codes (0, ½, 1, 1½, 2, 3, 4, 6 and their negatives), E8M0 scales.
+///
+///     e = floor(log2 max|w|) - 2 over 32 inputs,   w ≈ 2^e · v,   v = the E2M1 nearest to w / 2^e
+///
+/// Numbers that were widened from MXFP4 come back bit for bit. A scale takes 16 bits here, so that
+/// codes stay aligned: 4.5 bits a weight.
+/// Models    weight_format, layer_option
+/// Error     at most max|w| / 4 a weight; ties to the even code, 6 and above to 6
+/// Compile   activations (float32 or int8)
+/// Source    Open Compute Project, Microscaling Formats specification 1.0, §5.3, §5.4, §6.3
+/// Test      tests/format/mxfp4.test.cpp
+struct mxfp4 {
+    enum activations activations = activations::float32;
+
+    using aspect = format_aspect;
+    using scale = bf16; ///< every E8M0 is one
+    static constexpr std::string_view name() noexcept { return "mxfp4"; }
+    static constexpr code_layout layout() noexcept { return {4, 32, sizeof(scale), false}; }
+    /// Twice the value of every code: whole numbers.
+    static constexpr std::int8_t twice[16] = {0, 1,  2,  3,  4,  6,  8,  12,
+                                              0, -1, -2, -3, -4, -6, -8, -12};
+
+    static float factor(std::span<float const> row) noexcept {
+        float const most = detail::magnitude(row);
+        return most * 0 == 0 ? 1.0f : most * 0;
+    }
+    static detail::group_numbers<scale> round(std::span<float const> from, float,
+                                              std::uint8_t* codes) noexcept {
+        float const most = detail::magnitude(from);
+        int const power =
+            most > 0 && std::isfinite(most) ? std::max(std::ilogb(most) - 2, -127) : 0;
+        float const up = std::ldexp(1.0f, -power);
+        for (std::size_t i = 0; i < from.size(); ++i) codes[i] = nearest(from[i] * up);
+        return {scale(std::ldexp(1.0f, power)), 0};
+    }
+    static constexpr std::uint8_t zero_code(int) noexcept { return 0; }
+    static constexpr float value(std::uint8_t code, scale s, int) noexcept {
+        return static_cast<float>(twice[code]) * (0.5f * static_cast<float>(s));
+    }
+
+private:
+    static constexpr std::uint8_t nearest(float x) noexcept {
+        float const v = x < 0 ? -x : x;
+        int const code = int{v > 0.25f} + int{v >= 0.75f} + int{v > 1.25f} + int{v >= 1.75f} +
+                         int{v > 2.5f} + int{v >= 3.5f} + int{v > 5.0f};
+        return static_cast<std::uint8_t>(x < 0 ? code + 8 : code);
+    }
+};
+
+template <mxfp4 Format>
+class packed<Format> : public coded_matrix<Format> {
+    static_assert(Format.activations != activations::int16,
+                  "mxfp4: activations are float32 or int8");
+    using coded_matrix<Format>::coded_matrix;
+};
+
+} // namespace prytany::inline PRYTANY_ABI

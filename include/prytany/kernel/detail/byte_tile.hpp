@@ -1,0 +1,145 @@
+// SPDX-License-Identifier: MIT
+// Rows of 8-bit integers times panels of codes of 4 or 2 bits.
+#pragma once
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+
+#include "prytany/kernel/codes.hpp"
+#include "prytany/kernel/detail/tile.hpp"
+#include "prytany/kernel/rounded.hpp"
+
+namespace prytany::inline PRYTANY_ABI {
+namespace kernel {
+namespace detail {
+
+/// Codes are unsigned bytes; what their offset adds is taken off beforehand: the 16-bit sums of a
+/// chunk of inputs begin at -offset · (its activations), which every row carries. So they never
+/// leave 16 bits, are exact, and are widened, scaled and added as floats once a chunk.
+template <auto Format>
+requires(coded<Format>&& rounds<Format>() &&
+         packed<Format>::layout.bits < 8) struct micro_kernel<Format> {
+    static constexpr code_layout layout = packed<Format>::layout;
+    static constexpr index_t most_rows = lanes >= 16 ? 8 : 4;
+    static constexpr index_t unit = layout.group > 0 ? layout.group : meaning<Format>::chunk;
+
+    template <std::size_t Rows, std::size_t Panels, bool Ahead>
+    [[gnu::noinline]] static void run(tile<std::int8_t, std::byte> const& t) noexcept {
+        std::int8_t const* x[Rows];
+        std::int32_t const* begin[Rows]; // what the sums of the next chunk begin at
+        each<Rows>([&](auto r) {
+            x[r] = t.row(r) + t.first;
+            begin[r] = rounded_row<Format>::sums(t.row(r), t.cols) + t.first / chunk;
+        });
+        std::byte const* at[Panels];
+        each<Panels>([&](auto p) { at[p] = t.panel(p) + layout.at(t.first); });
+        if (t.first == 0)
+            each_sum<Rows, Panels>([&](auto r, auto p) { t.sum(r, p) = zero_pair(); });
+        if constexpr (layout.group > 0) groups<Rows, Panels, Ahead>(t, x, begin, at);
+        else rows<Rows, Panels, Ahead>(t, x, begin, at);
+    }
+
+private:
+    static constexpr index_t chunk = meaning<Format>::chunk;
+    static constexpr index_t step_bytes = 2 * panel_lanes;
+    using bytes = std::int8_t const*;
+    using target = tile<std::int8_t, std::byte>;
+
+    /// Group by group: the loops over a chunk have a fixed length.
+    template <std::size_t Rows, std::size_t Panels, bool Ahead>
+    static PRYTANY_INLINE void groups(target const& t, bytes (&x)[Rows],
+                                      std::int32_t const* (&begin)[Rows],
+                                      std::byte const* (&at)[Panels]) noexcept {
+        char const* ask = t.ask;
+        index_t const ask_step = t.ask_step, panel_sums = t.panel_sums;
+        simd::float_pair* const sums = t.sums;
+        for (index_t left = t.last - t.first; left > 0; left -= layout.group) {
+            PRYTANY_UNROLL
+            for (index_t c = 0; c < layout.group; c += chunk) {
+                simd::words sum[Panels][Rows][2];
+                each_sum<Rows, Panels>([&](auto r, auto p) {
+                    sum[p][r][0] = sum[p][r][1] = simd::repeat(begin[r][c / chunk]);
+                    if constexpr (layout.zeros) {
+                        auto const zeros = zero_pairs<Format>(at[p]);
+                        sum[p][r][0] = simd::multiply_pairs(sum[p][r][0], zeros[0]);
+                        sum[p][r][1] = simd::multiply_pairs(sum[p][r][1], zeros[1]);
+                    }
+                });
+                PRYTANY_UNROLL
+                for (index_t i = c; i < c + chunk; i += layout.step()) {
+                    if constexpr (Ahead) simd::prefetch(ask + i / layout.step() * ask_step);
+                    each<Panels>([&](auto p) {
+                        auto const* const codes = at[p] + i / layout.step() * step_bytes;
+                        add_sets<Rows>(simd::load_words(codes), x, i, sum[p]);
+                    });
+                }
+                each<Panels>([&](auto p) {
+                    auto const scales = group_scales<Format>(at[p]);
+                    each<Rows>([&](auto r) {
+                        auto& total =
+                            sums[static_cast<index_t>(p) * panel_sums + static_cast<index_t>(r)];
+                        total = fma(whole(sum[p][r]), scales, total);
+                    });
+                });
+            }
+            ask += layout.group / layout.step() * ask_step;
+            each<Panels>([&](auto p) { at[p] += layout.group_bytes(); });
+            each<Rows>([&](auto r) {
+                x[r] += layout.group;
+                begin[r] += layout.group / chunk;
+            });
+        }
+    }
+    /// Chunk by chunk of rows with one scale.
+    template <std::size_t Rows, std::size_t Panels, bool Ahead>
+    static PRYTANY_INLINE void rows(target const& t, bytes (&x)[Rows],
+                                    std::int32_t const* (&begin)[Rows],
+                                    std::byte const* (&at)[Panels]) noexcept {
+        char const* ask = t.ask;
+        index_t const ask_step = t.ask_step;
+        for (index_t left = t.last - t.first; left > 0; left -= chunk) {
+            simd::words sum[Panels][Rows][2];
+            each_sum<Rows, Panels>(
+                [&](auto r, auto p) { sum[p][r][0] = sum[p][r][1] = simd::repeat(*begin[r]); });
+            index_t const here = std::min(left, chunk);
+            for (index_t i = 0; i < here; i += layout.step()) {
+                if constexpr (Ahead) simd::prefetch(ask);
+                ask += ask_step;
+                each<Panels>([&](auto p) {
+                    add_sets<Rows>(simd::load_words(at[p]), x, i, sum[p]);
+                    at[p] += step_bytes;
+                });
+            }
+            each_sum<Rows, Panels>(
+                [&](auto r, auto p) { t.sum(r, p) = add(t.sum(r, p), whole(sum[p][r])); });
+            each<Rows>([&](auto r) {
+                x[r] += here;
+                ++begin[r];
+            });
+        }
+    }
+    static PRYTANY_INLINE simd::float_pair whole(simd::words const (&sum)[2]) noexcept {
+        auto const ones = simd::repeat(0x00010001);
+        return {simd::to_floats(simd::dot_pairs(sum[0], ones)),
+                simd::to_floats(simd::dot_pairs(sum[1], ones))};
+    }
+    /// Adds the products of one register of codes, set by set.
+    template <std::size_t Rows, std::size_t Set = 0>
+    static PRYTANY_INLINE void add_sets(simd::words all, bytes const (&x)[Rows], index_t i,
+                                        simd::words (&sum)[Rows][2]) noexcept {
+        auto const weights = meaning<Format>::unsigned_bytes(code_bytes<layout.bits, Set>(all));
+        each<Rows>([&](auto r) {
+            std::int32_t four;
+            std::memcpy(&four, x[r] + i + 4 * (Set / 2), sizeof four);
+            auto& to = sum[r][Set % 2];
+            to = simd::pin(simd::add_pairs(to, simd::dot_bytes(weights, simd::repeat(four))));
+        });
+        if constexpr (Set + 1 < 8 / layout.bits) add_sets<Rows, Set + 1>(all, x, i, sum);
+    }
+};
+
+} // namespace detail
+} // namespace kernel
+} // namespace prytany::inline PRYTANY_ABI

@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: MIT
+// How a product walks its panels, for each format and number of rows: the calibrated table.
+#pragma once
+
+#include <algorithm>
+
+#include "prytany/kernel/detail/byte_tile.hpp"
+#include "prytany/kernel/detail/dense_tile.hpp"
+#include "prytany/kernel/detail/float_tile.hpp"
+#include "prytany/kernel/detail/pair_tile.hpp"
+
+namespace prytany::inline PRYTANY_ABI {
+namespace kernel {
+
+/// One way to walk over packed panels; all give the same bits.
+struct loop {
+    index_t rows;     ///< of one tile, at most
+    index_t panels;   ///< of one tile: 1, 2 or 4
+    index_t together; ///< panels walked side by side, a multiple of `panels`: streams from memory
+    index_t inputs;   ///< taken from one panel before the next one's turn
+    index_t ahead;    ///< bytes from a weight being read to the one asked for; 0: none
+};
+
+/// The walk for a product with so many rows, by measurement (bench/kernel/loops.bench.cpp).
+///
+/// One row is bound by memory: four panels in one tile are four streams, and asking ahead does not
+/// help. With more rows there is time to ask for what comes next, a page or some ahead. Wide
+/// weights and few rows are still bound by memory, so two panels take turns page by page; narrow
+/// weights want long stretches, since a stretch has a cost of its own.
+/// Test      tests/kernel/loops.test.cpp
+template <auto Format>
+constexpr loop loop_of(index_t rows) noexcept {
+    using kernel = detail::micro_kernel<Format>;
+    constexpr index_t most = kernel::most_rows, page = 4096;
+    if (rows == 1) return {1, 4, 4, 512, 0};
+    if constexpr (coded<Format>) {
+        constexpr index_t stretch = packed<Format>::layout.at(512);
+        return {most, 1, 1, 512, std::max(page, stretch)};
+    } else {
+        constexpr index_t step = panel_lanes * index_t{sizeof(typename packed<Format>::element)};
+        constexpr bool wide = sizeof(typename packed<Format>::element) == 4;
+        constexpr index_t turn = std::max<index_t>(8, page / step);
+        if (rows == 2) return {2, 2, 4, turn, page};
+        if (wide && rows <= 2 * most) return {most, 1, 2, turn, page};
+        if (rows == 3) return {most, 1, 1, turn, page};
+        constexpr index_t inputs = wide ? 256 : 512;
+        return {most, 1, 1, inputs, inputs * step};
+    }
+}
+/// Rows whose inputs stay in the second-level cache while all panels pass by.
+template <auto Format>
+constexpr index_t group_of(index_t cols) noexcept {
+    constexpr index_t cache = index_t{384} << 10, row = sizeof(input_of<Format>);
+    constexpr index_t most = detail::micro_kernel<Format>::most_rows, largest = 96;
+    return std::clamp(cache / (cols * row + 1) / most * most, 2 * most, largest / most * most);
+}
+
+} // namespace kernel
+} // namespace prytany::inline PRYTANY_ABI
