@@ -8,7 +8,6 @@ namespace {
 
 using namespace bench;
 
-#if defined(PRYTANY_BENCH_CODES)
 /// Rows as the products of a format read them: as they are, or rounded.
 template <auto Format>
 struct our_rows {
@@ -29,16 +28,6 @@ struct our_rows {
         }
     }
 };
-#else
-template <auto>
-struct our_rows {
-    index_t tokens;
-    kernel::picked_rows read;
-
-    our_rows(float const* x, index_t count, index_t inputs)
-        : tokens(count), read{x, inputs, nullptr} {}
-};
-#endif
 
 template <auto Format>
 struct ours {

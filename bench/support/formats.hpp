@@ -3,14 +3,11 @@
 #pragma once
 
 #include "prytany/format/dense.hpp"
-#if __has_include("prytany/kernel/rounded.hpp") // the formats with codes
-#define PRYTANY_BENCH_CODES
 #include "prytany/format/int4_blocks.hpp"
 #include "prytany/format/int8_blocks.hpp"
 #include "prytany/format/int8_rows.hpp"
 #include "prytany/format/mxfp4.hpp"
 #include "prytany/format/ternary.hpp"
-#endif
 #include "support/limits.hpp"
 
 namespace bench {
@@ -24,7 +21,6 @@ void for_each_format(Visit&& visit) {
     visit.template operator()<dense<float>{}>("f32", bound::fma);
     visit.template operator()<dense<bf16>{}>("bf16", bound::fma);
     visit.template operator()<dense<f16>{}>("f16", bound::fma);
-#if defined(PRYTANY_BENCH_CODES)
     constexpr auto a16 = activations::int16, a8 = activations::int8;
     visit.template operator()<int8_rows{}>("int8_a32", bound::fma);
     visit.template operator()<int8_rows{.activations = a16}>("int8_a16", bound::madd);
@@ -38,7 +34,6 @@ void for_each_format(Visit&& visit) {
     visit.template operator()<ternary{.activations = a8}>("ternary_a8", bound::maddubs);
     visit.template operator()<mxfp4{}>("mxfp4_a32", bound::fma);
     visit.template operator()<mxfp4{.activations = a8}>("mxfp4_a8", bound::maddubs);
-#endif
 }
 
 /// Bytes of one weight, from a small matrix.
