@@ -7,15 +7,15 @@
 # The first run downloads the source archive of llama-cpp-python from PyPI and builds its llama-bench
 # into the cache folder; later runs reuse it. Then ROUNDS times, alternately: llama-bench and
 # prytany_bench, prompt of 256 and generation of 64, for each weight type and number of threads.
-# Ends with 1 when generation is below 2 times llama.cpp's, or a prompt below 3 times.
+# Ends with 1 when generation is below 4 times llama.cpp's, or a prompt below 5 times.
 #
 #   PRYTANY_BENCH   our program                         (build/bench/bench/prytany_bench)
 #   LLAMA_BENCH     a llama-bench that is already built (CACHE_FOLDER/build/bin/llama-bench)
-#   GGUF_FOLDER     where f32.gguf, bf16.gguf, f16.gguf are or will be written (CACHE_FOLDER)
+#   GGUF_FOLDER     where f32.gguf, bf16.gguf, … are or will be written (CACHE_FOLDER)
 #   PYTHON          a Python with gguf and numpy        (CACHE_FOLDER/python/bin/python)
 #   MODEL           the checkpoint                      (examples/data/bytes-moe-3m)
-#   TYPES THREADS ROUNDS REPEAT                         ("f32 bf16 f16", 1,2, 5, 5)
-#   GENERATION PROMPT                                   least ratios (2, 3)
+#   TYPES THREADS ROUNDS REPEAT                         ("f32 bf16 f16 q8_0", 1,2, 5, 5)
+#   GENERATION PROMPT                                   least ratios (4, 5)
 set -euo pipefail
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
@@ -26,7 +26,7 @@ theirs=${LLAMA_BENCH:-$cache/build/bin/llama-bench}
 ggufs=${GGUF_FOLDER:-$cache}
 python=${PYTHON:-$cache/python/bin/python}
 model=${MODEL:-$root/examples/data/bytes-moe-3m}
-types=${TYPES:-f32 bf16 f16}
+types=${TYPES:-f32 bf16 f16 q8_0}
 threads=${THREADS:-1,2}
 rounds=${ROUNDS:-5}
 repeat=${REPEAT:-5}
@@ -79,7 +79,7 @@ for ((round = 1; round <= rounds; ++round)); do
     done
 done
 
-python3 - "$runs" "$rounds" "${GENERATION:-2}" "${PROMPT:-3}" $types <<'PYTHON'
+python3 - "$runs" "$rounds" "${GENERATION:-4}" "${PROMPT:-5}" $types <<'PYTHON'
 import json
 import statistics
 import sys

@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: MIT
 // Tokens per second of a whole language model, by the protocol of llama.cpp's llama-bench:
 //
-//     prytany_bench [--model FOLDER] [--type f32,bf16,f16] [--threads 1,2] [--prompt 256]
+//     prytany_bench [--model FOLDER] [--type f32,bf16,f16,q8_0] [--threads 1,2] [--prompt 256]
 //                   [--generate 64] [--repeat 5] [--parts]
+//
+// q8_0 stands for what is nearest to llama.cpp's type: int8 weights with a scale for every 32, and
+// activations rounded to 16 bits where llama.cpp rounds them to 8.
 //
 // Prompt: all tokens in one call, the logits of the last one. Generation: one token a call from an
 // empty cache, its logits each time. Tokens are random; one run to warm up, then `repeat` timed ones.
@@ -24,6 +27,7 @@
 
 #include "prytany/exec/thread_pool.hpp"
 #include "prytany/family/qwen2_moe_decoder.hpp"
+#include "prytany/format/int8_blocks.hpp"
 #include "prytany/io/checkpoint.hpp"
 #include "prytany/layer/any_layer.hpp"
 #include "support/machine.hpp"
@@ -82,8 +86,8 @@ class runner {
     using decoder = typename family_of::model;
 
 public:
-    explicit runner(options const& chosen)
-        : chosen_(chosen),
+    runner(options const& chosen, std::string_view type)
+        : chosen_(chosen), type_(type),
           decoder_(family_of::load(io::checkpoint(chosen.model), family::config(chosen.model))),
           logits_(static_cast<std::size_t>(decoder_.sizes().vocabulary)) {
         std::mt19937 random(1);
@@ -117,7 +121,7 @@ public:
                 double const spent = seconds_since(start);
                 if (r >= 0) rates.push_back(static_cast<double>(count) / spent);
             }
-            print_rates(Format.name(), threads, name + std::to_string(count), rates);
+            print_rates(type_, threads, name + std::to_string(count), rates);
         };
         timed("pp", chosen_.prompt, prompt);
         timed("tg", chosen_.generate, generate);
@@ -142,14 +146,15 @@ public:
 
 private:
     options const& chosen_;
+    std::string_view type_;
     decoder decoder_;
     std::vector<float> logits_;
     std::vector<std::int32_t> tokens_;
 };
 
 template <auto Format>
-void run_type(options const& chosen) {
-    runner<Format> one(chosen);
+void run_type(options const& chosen, std::string_view type) {
+    runner<Format> one(chosen, type);
     for (index_t const threads : chosen.threads) one.run(threads);
 }
 
@@ -209,10 +214,12 @@ int main(int count, char** words) try {
     std::printf("%-7s %7s %-7s %10s %10s %10s\n", "weights", "threads", "test", "mean", "median",
                 "best");
     for (auto const& type : chosen.types) {
-        if (type == "f32") run_type<dense<float>{}>(chosen);
-        else if (type == "bf16") run_type<dense<bf16>{}>(chosen);
-        else if (type == "f16") run_type<dense<f16>{}>(chosen);
-        else throw error("--type", "f32, bf16 or f16", type);
+        if (type == "f32") run_type<dense<float>{}>(chosen, type);
+        else if (type == "bf16") run_type<dense<bf16>{}>(chosen, type);
+        else if (type == "f16") run_type<dense<f16>{}>(chosen, type);
+        else if (type == "q8_0")
+            run_type<int8_blocks{.activations = activations::int16}>(chosen, type);
+        else throw error("--type", "f32, bf16, f16 or q8_0", type);
     }
     return 0;
 } catch (std::exception const& failure) {

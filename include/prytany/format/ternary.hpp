@@ -3,7 +3,10 @@
 #pragma once
 
 #include <algorithm>
+#include <cmath>
+#include <cstddef>
 #include <cstdint>
+#include <numeric>
 #include <span>
 #include <string_view>
 
@@ -43,14 +46,14 @@ struct ternary {
 
     /// max(mean|w|, 1e-5), NaN where a weight is not finite.
     static float absmean(std::span<float const> row) noexcept {
-        constexpr std::size_t chains = 4;
+        constexpr std::size_t chains = 8;
         double sum[chains] = {};
         std::size_t i = 0;
         for (; i + chains <= row.size(); i += chains)
             for (std::size_t c = 0; c < chains; ++c)
                 sum[c] += static_cast<double>(std::abs(row[i + c]));
         for (; i < row.size(); ++i) sum[0] += static_cast<double>(std::abs(row[i]));
-        double const all = (sum[0] + sum[1]) + (sum[2] + sum[3]);
+        double const all = std::accumulate(sum, sum + chains, 0.0);
         if (all * 0 != 0) return static_cast<float>(all * 0);
         double const mean = row.empty() ? 0 : all / static_cast<double>(row.size());
         return std::max(static_cast<float>(mean), 1e-5f);

@@ -64,6 +64,7 @@ class attention_block {
 public:
     struct scratch {
         matrix_view<float> normed, projected, mixed, scores;
+        matrix_view<kernel::input_of<Format>> read; // what the products read, if rounded
     };
 
     explicit attention_block(attention_shape const& size)
@@ -87,6 +88,9 @@ public:
         room.normed = memory.take<float>(tokens, size_.model);
         room.projected = memory.take<float>(tokens, qkv_.panels() * panel_lanes);
         room.mixed = memory.take<float>(tokens, size_.heads * size_.head);
+        if constexpr (kernel::rounds<Format>())
+            room.read = memory.take<kernel::input_of<Format>>(
+                tokens, kernel::read_stride<Format>(std::max(qkv_.cols(), output_.cols())));
         room.scores = memory.take<float>(workers, kernel::attend_scratch(size_.head));
     }
 
@@ -96,6 +100,8 @@ public:
              X&& pool) const {
         project(room, x, position, cache, pool);
         mix(room, x.rows, position, cache, pool);
+        bool const by_rows = detail::cut_by_rows(x.rows);
+        if (!by_rows) round(room.mixed, room.read, 0, x.rows);
         detail::over_rows_or_panels(
             pool, x.rows, output_.panels(),
             [&](index_t first, index_t rows, index_t from, index_t to, index_t) {
@@ -103,7 +109,9 @@ public:
                     index_t const column = panel * panel_lanes;
                     detail::add_slot(x.row(first + row) + column, 1.0f, sum, x.cols - column);
                 };
-                kernel::multiply(rows_of(room.mixed, first), rows, output_, from, to, add);
+                if (by_rows) round(room.mixed, room.read, first, rows);
+                kernel::multiply<Format>(rows_of(room.mixed, room.read, first), rows, output_, from,
+                                         to, add);
             });
     }
 
@@ -154,8 +162,18 @@ private:
         visit(tensor{named("k_bias"), kv, index_t{1}, &block.qkv_bias_, keys, true});
         visit(tensor{named("v_bias"), kv, index_t{1}, &block.qkv_bias_, values, true});
     }
-    static kernel::picked_rows rows_of(matrix_view<float> m, index_t first) noexcept {
-        return {m.row(first), m.stride};
+    using read_rows = matrix_view<kernel::input_of<Format>>;
+
+    /// Rounds some rows for the products that read them, if the format says so.
+    static void round(matrix_view<float> m, read_rows to, index_t first, index_t rows) noexcept {
+        if constexpr (kernel::rounds<Format>())
+            for (index_t t = first; t < first + rows; ++t)
+                kernel::rounded_row<Format>::write(m.row(t), m.cols, to.row(t));
+    }
+    static auto rows_of(matrix_view<float> m, read_rows rounded, index_t first) noexcept {
+        if constexpr (kernel::rounds<Format>())
+            return kernel::picked<kernel::input_of<Format>>{rounded.row(first), rounded.stride};
+        else return kernel::picked_rows{m.row(first), m.stride};
     }
 
     template <class X>
@@ -165,6 +183,7 @@ private:
             for (index_t t = first; t < first + rows; ++t)
                 kernel::rms_norm(x.row(t), norm_.data(), room.normed.row(t), size_.model,
                                  size_.epsilon);
+            round(room.normed, room.read, first, rows);
         };
         auto const keep = [&](index_t first, index_t rows) {
             index_t const head = size_.head;
@@ -190,7 +209,8 @@ private:
                     simd::store(to_row, sum.low + simd::load(shift));
                     simd::store(to_row + lanes, sum.high + simd::load(shift + lanes));
                 };
-                kernel::multiply(rows_of(room.normed, first), rows, qkv_, from, to, write);
+                kernel::multiply<Format>(rows_of(room.normed, room.read, first), rows, qkv_, from,
+                                         to, write);
                 if (by_rows) keep(first, rows);
             });
         if (!by_rows) keep(0, x.rows);

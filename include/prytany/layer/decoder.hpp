@@ -43,6 +43,7 @@ class decoder {
 public:
     struct scratch {
         matrix_view<float> x, normed, sum;
+        matrix_view<kernel::input_of<Format>> read; // what the head reads, if rounded
         typename attention_block<Format>::scratch attention;
         typename Layer::scratch layer;
     };
@@ -109,6 +110,9 @@ public:
         room.x = memory.take<float>(tokens, model);
         room.normed = memory.take<float>(tokens, model);
         room.sum = memory.take<float>(tokens, model);
+        if constexpr (kernel::rounds<Format>())
+            room.read =
+                memory.take<kernel::input_of<Format>>(tokens, kernel::read_stride<Format>(model));
         blocks_[0].attention.lay_out(room.attention, memory, tokens, workers);
         blocks_[0].moe.lay_out(room.layer, memory, tokens, workers);
     }
@@ -138,7 +142,7 @@ public:
             watch.passed(step::experts);
         }
         sequence.length_ += count;
-        finish(room.x.part(count - logits.rows, logits.rows), room.normed, logits, pool);
+        finish(room, room.x.part(count - logits.rows, logits.rows), logits, pool);
         watch.passed(step::head);
     }
 
@@ -223,10 +227,12 @@ private:
         });
     }
     template <class X>
-    void finish(matrix_view<float> x, matrix_view<float> normed, matrix_view<float> logits,
-                X&& pool) const {
+    void finish(scratch& room, matrix_view<float> x, matrix_view<float> logits, X&& pool) const {
         if (x.rows == 0) return;
-        normalise(x, norm_, normed, pool);
+        normalise(x, norm_, room.normed, pool);
+        auto const normed =
+            kernel::as_read<Format>(kernel::picked_rows{room.normed.data, room.normed.stride},
+                                    x.rows, x.cols, room.read.data);
         detail::over_rows_or_panels(
             pool, x.rows, head_.panels(),
             [&](index_t first, index_t rows, index_t from, index_t to, index_t) {
@@ -234,8 +240,7 @@ private:
                     index_t const column = panel * panel_lanes;
                     simd::store_pair(logits.row(first + row) + column, sum, logits.cols - column);
                 };
-                kernel::multiply(kernel::picked_rows{normed.row(first), normed.stride}, rows, head_,
-                                 from, to, write);
+                kernel::multiply<Format>(normed.from(first), rows, head_, from, to, write);
             });
     }
 };
