@@ -41,12 +41,12 @@ struct weights {
 };
 
 // All outputs of `count` rows, stored as a caller would, and how often each tile was given.
-template <index_t Depth = dynamic, auto Format>
+template <auto Format>
 std::vector<float> product(kernel::picked_rows rows, index_t count, packed<Format> const& w) {
     twin::guarded<float> out(count * w.rows(), twin::edge::back,
                              std::numeric_limits<float>::signaling_NaN());
     std::vector<int> given(at(count * w.panels()));
-    kernel::multiply<Depth>(
+    kernel::multiply(
         rows, count, w, 0, w.panels(), [&](index_t row, index_t panel, simd::float_pair sum) {
             ++given[at(row * w.panels() + panel)];
             index_t const column = panel * panel_lanes;
@@ -252,18 +252,6 @@ TEST_CASE("gemm: rows picked where they lie are the rows copied together") {
     CHECK(some[1] == x.data() + stride);
     CHECK(some.from(2)[0] == x.data() + 3 * stride);
     CHECK(all.from(5)[2] == x.data() + 7 * stride);
-}
-
-TEST_CASE("gemm: a depth known at compile time changes no bit") {
-    auto const compare = []<index_t Depth>(std::integral_constant<index_t, Depth>) {
-        auto const x = twin::floats(twin::normal(at(30 * Depth), 5));
-        weights<bf16> const w(twin::normal(70, at(Depth), 6, 1.0));
-        for (index_t const count : {1, 2, 3, 4, 13, 30})
-            REQUIRE(product<Depth>({x.data(), Depth}, count, w.stored) ==
-                    product({x.data(), Depth}, count, w.stored));
-    };
-    compare(std::integral_constant<index_t, 64>{});
-    compare(std::integral_constant<index_t, 600>{});
 }
 
 TEST_CASE("gemm: only the asked panels are computed, and they have the same bits") {
