@@ -45,39 +45,45 @@ PRYTANY_INLINE simd::float_pair finish(simd::float_pair sum, packed<Format> cons
     return sum;
 }
 
-/// The sums of some rows and some panels, and the walk over inputs that makes them.
+/// Some rows times a matrix, walked as a `loop` says: the sums of a few panels at a time.
 template <auto Format>
 class product {
     using kernel = micro_kernel<Format>;
     using rows_type = picked<input_of<Format>>;
-    static constexpr index_t most_sums = 128;
 
 public:
-    product(rows_type rows, packed<Format> const& weights) : rows_(rows), weights_(weights) {
-        depth_ = weights.cols();
+    static constexpr index_t most_sums = 128; ///< rows · panels of one walk
+
+    product(loop const& how, rows_type rows, index_t count, packed<Format> const& weights) noexcept
+        : how_(how), rows_(rows), count_(count), weights_(weights), depth_(weights.cols()) {
         if constexpr (coded<Format>) depth_ = packed<Format>::layout.depth(depth_);
     }
-    /// Computes rows [first, first + count) times `together` panels from `panel` on.
-    template <std::size_t InRegisters, class Sink>
-    void walk(loop const& how, index_t first, index_t count, index_t panel, index_t together,
-              Sink& sink) noexcept {
-        constexpr auto in_registers = static_cast<index_t>(InRegisters);
-        index_t const tiles = (count + how.rows - 1) / how.rows;
-        for (index_t k = 0; k < depth_; k += how.inputs)
-            for (index_t p = 0; p < together; p += in_registers)
-                for (index_t t = 0; t < tiles; ++t) {
-                    index_t const begin = count * t / tiles;
-                    run<InRegisters>(how, first, begin, count * (t + 1) / tiles - begin, count,
-                                     panel, p, k, t, tiles);
-                }
+    /// Makes the sums of all rows and `together` panels, `Panels` of them in one tile.
+    template <std::size_t Panels>
+    [[gnu::noinline]] void walk(index_t panel, index_t together) noexcept {
+        index_t const tiles = (count_ + how_.rows - 1) / how_.rows;
+        for (index_t k = 0; k < depth_; k += how_.inputs)
+            for (index_t p = 0; p < together; p += static_cast<index_t>(Panels))
+                for (index_t t = 0; t < tiles; ++t) run<Panels>(panel, p, k, t, tiles);
+    }
+    /// Hands out what `walk` has made.
+    template <class Sink>
+    void hand_out(index_t first, index_t panel, index_t together, Sink& sink) const noexcept {
         for (index_t p = 0; p < together; ++p)
-            for (index_t r = 0; r < count; ++r)
+            for (index_t r = 0; r < count_; ++r)
                 sink(first + r, panel + p,
-                     finish<Format>(sums_[p * count + r], weights_, panel + p, rows_[first + r]));
+                     finish<Format>(sums_[p * count_ + r], weights_, panel + p, rows_[r]));
     }
 
 private:
-    /// Bytes from the start of a panel to input k, and of one step.
+    loop const& how_;
+    rows_type rows_;
+    index_t count_;
+    packed<Format> const& weights_;
+    index_t depth_;
+    simd::float_pair sums_[2 * most_sums];
+
+    /// Bytes from the start of a panel to input k.
     static constexpr index_t place(index_t k) noexcept {
         if constexpr (coded<Format>) return packed<Format>::layout.at(k);
         else return k * panel_lanes * index_t{sizeof(typename packed<Format>::element)};
@@ -85,37 +91,32 @@ private:
     static constexpr index_t step_bytes() noexcept {
         return coded<Format> ? 2 * panel_lanes : place(1);
     }
-
-    rows_type rows_;
-    packed<Format> const& weights_;
-    index_t depth_;
-    simd::float_pair sums_[2 * most_sums];
-
-    template <std::size_t InRegisters>
-    PRYTANY_INLINE void run(loop const& how, index_t first, index_t begin, index_t rows,
-                            index_t count, index_t panel, index_t p, index_t k, index_t t,
+    /// Tile t of `tiles` with the inputs from k on.
+    template <std::size_t Panels>
+    PRYTANY_INLINE void run(index_t panel, index_t p, index_t k, index_t t,
                             index_t tiles) noexcept {
+        index_t const begin = count_ * t / tiles, rows = count_ * (t + 1) / tiles - begin;
         auto const* const weights = weights_.panel(panel + p);
-        tile<input_of<Format>, std::remove_cvref_t<decltype(*weights_.panel(0))>> const here{
-            rows_.from(first + begin),
+        index_t const ahead = place(k) + how_.ahead + place(how_.inputs) * t / tiles;
+        tile<input_of<Format>, std::remove_cvref_t<decltype(*weights)>> const here{
+            rows_.from(begin),
             weights,
             weights_.stride(),
             k,
-            std::min(depth_, k + how.inputs),
+            std::min(depth_, k + how_.inputs),
             weights_.cols(),
-            sums_ + p * count + begin,
-            count,
+            sums_ + p * count_ + begin,
+            count_,
             most_sums,
-            reinterpret_cast<char const*>(weights) + place(k) + how.ahead +
-                place(how.inputs) * t / tiles,
+            reinterpret_cast<char const*>(weights) + ahead,
             (step_bytes() + tiles - 1) / tiles};
-        constexpr std::size_t least = 1, alone = kernel::most_rows;
-        constexpr std::size_t most = InRegisters == 4 ? 1 : InRegisters == 2 ? 2 : alone;
-        with_constant<least, most>(
-            rows, [&]<std::size_t Rows>(std::integral_constant<std::size_t, Rows>) {
-                if (how.ahead != 0) kernel::template run<Rows, InRegisters, true>(here);
-                else kernel::template run<Rows, InRegisters, false>(here);
-            });
+        constexpr bool asks = Panels < 4; // four streams keep the memory busy by themselves
+        constexpr auto alone = static_cast<std::size_t>(kernel::most_rows);
+        constexpr std::size_t most = Panels == 4 ? 1 : Panels == 2 ? 2 : alone;
+        with_constant<1, most>(rows,
+                               [&]<std::size_t Rows>(std::integral_constant<std::size_t, Rows>) {
+                                   kernel::template run<Rows, Panels, asks>(here);
+                               });
     }
 };
 
@@ -123,18 +124,19 @@ private:
 template <auto Format, class Sink>
 void multiply_as(loop const& how, picked<input_of<Format>> rows, index_t from, index_t count,
                  packed<Format> const& weights, index_t first, index_t last, Sink& sink) noexcept {
-    product<Format> all(rows, weights);
+    product<Format> all(how, rows.from(from), count, weights);
     index_t p = first;
     auto const walk = [&]<std::size_t Panels>(std::integral_constant<std::size_t, Panels>) {
         constexpr auto step = static_cast<index_t>(Panels);
         while (p + step <= last) {
             index_t const together = std::min(how.together, (last - p) / step * step);
-            all.template walk<Panels>(how, from, count, p, together, sink);
+            all.template walk<Panels>(p, together);
+            all.hand_out(from, p, together, sink);
             p += together;
         }
     };
     if (how.panels == 4) walk(std::integral_constant<std::size_t, 4>{});
-    if (how.panels >= 2) walk(std::integral_constant<std::size_t, 2>{});
+    if (how.panels >= 2 && count <= 2) walk(std::integral_constant<std::size_t, 2>{});
     walk(std::integral_constant<std::size_t, 1>{});
 }
 

@@ -18,7 +18,8 @@ struct loop {
     index_t panels;   ///< of one tile: 1, 2 or 4
     index_t together; ///< panels walked side by side, a multiple of `panels`: streams from memory
     index_t inputs;   ///< taken from one panel before the next one's turn
-    index_t ahead;    ///< bytes from a weight being read to the one asked for; 0: none
+    index_t
+        ahead; ///< bytes from a weight being read to the one that tiles of 1 or 2 panels ask for
 };
 
 /// The walk for a product with so many rows, by measurement (bench/kernel/loops.bench.cpp).
