@@ -4,6 +4,7 @@
 
 #include "conformance/numbers.hpp"
 #include "prytany/expert/concept.hpp"
+#include "prytany/kernel/rounded.hpp"
 
 namespace numbers {
 
@@ -42,24 +43,41 @@ struct held_expert {
     }
     rows apply(rows const& x) const { return apply(work{{x.all.data(), x.cols}, x.count}); }
 
-    /// The two phases of a tiled expert, `cut` panels at a time, later panels first.
+    /// The two phases of a tiled expert, `cut` panels at a time, later panels first. What the format
+    /// rounds is rounded once before each phase, as a layer does.
     rows tiles(rows const& x, index_t cut) const {
-        work const in{{x.all.data(), x.cols}, x.count};
         rows inner(x.count, E::inner(size), std::nanf("")), out(x.count, size.model, 77.0f);
         auto const back = [&](index_t panels, auto&& f) {
             for (index_t p = (panels + cut - 1) / cut; p-- > 0;)
                 f(p * cut, std::min(panels, (p + 1) * cut));
         };
-        back(E::rise_panels(size),
-             [&](index_t first, index_t last) { E::rise(in, kit(), first, last, inner.view()); });
-        work const risen{{inner.all.data(), inner.cols}, x.count};
+        read const in(x, size.model);
+        back(E::rise_panels(size), [&](index_t first, index_t last) {
+            E::rise(in.work(), kit(), first, last, inner.view());
+        });
+        read const risen(inner, E::inner_used(size));
         back(E::fall_panels(size), [&](index_t first, index_t last) {
-            E::fall(risen, kit(), first, last, [&](index_t row, index_t column, auto sum) {
+            E::fall(risen.work(), kit(), first, last, [&](index_t row, index_t column, auto sum) {
                 simd::store_pair(out.row(row) + column, sum, out.cols - column);
             });
         });
         return out;
     }
+
+private:
+    /// Rows as products with the format read them.
+    struct read {
+        using element = kernel::input_of<Format>;
+        index_t count;
+        buffer<std::byte> memory;
+        kernel::picked<element> all;
+
+        read(rows const& x, index_t cols)
+            : count(x.count),
+              memory(x.count * kernel::read_stride<Format>(cols) * index_t{sizeof(element)}),
+              all(kernel::as_read<Format>({x.all.data(), x.cols}, x.count, cols, memory.data())) {}
+        work_of<Format> work() const { return {all, count}; }
+    };
 };
 
 } // namespace numbers

@@ -53,7 +53,7 @@ struct inputs {
     }
 };
 
-/// Takes sums as a caller would; counts how often each panel was given, and what is not zero beyond.
+/// Takes sums as a caller would; counts how often a panel was given, and what is not zero beyond.
 struct taken {
     index_t outputs, panels;
     std::vector<float> all;
@@ -256,7 +256,7 @@ void keeps() {
     isolates<Format>();
 }
 
-// ---- exact integers --------------------------------------------------------------------------------
+// ---- exact integers ------------------------------------------------------------------------------
 
 /// What the scalar reference must know of a format, from its description.
 struct described {
@@ -366,8 +366,8 @@ struct exact {
     }
 };
 
-/// Rounded activations at their ends, random and of one sign, times weights at theirs: the same bits
-/// as exact integers give.
+/// Rounded activations at their ends, random and of one sign, times weights at theirs: the bits
+/// that exact integers give.
 template <auto Format>
 void equals_integers(described const& d) {
     constexpr int most = Format.activations == activations::int16 ? 32767 : 127;

@@ -77,7 +77,7 @@ inline quantised absmean(row const& w) {
     }
     return all;
 }
-/// e = floor(log2 max|w|) - 2 over 32, w ≈ 2^e · the nearest of 0, ½, 1, 1½, 2, 3, 4, 6 with its sign;
+/// e = floor(log2 max|w|) - 2 over 32, w ≈ 2^e · the nearest of 0, ½, 1, 1½, 2, 3, 4, 6, signed;
 /// a tie goes to the even place in this list.
 inline quantised four_bit_floats(row const& w) {
     static constexpr double list[] = {0, 0.5, 1, 1.5, 2, 3, 4, 6};
