@@ -5,10 +5,10 @@ cmake_minimum_required(VERSION 3.25)
 file(REMOVE_RECURSE ${work})
 file(COPY ${CMAKE_CURRENT_LIST_DIR}/bad/ DESTINATION ${work})
 
-# What is too long to be kept: a chain of 70 headers, each of 301 lines, one of 501.
+# What is too long to be kept: a chain of 83 headers, each of 301 lines, one of 501.
 string(REPEAT "\n" 299 lines)
 set(first "// SPDX-License-Identifier: MIT\n")
-foreach(link RANGE 1 70)
+foreach(link RANGE 1 83)
     math(EXPR next "${link} + 1")
     file(WRITE ${work}/include/prytany/core/chain_${link}.hpp
         "${first}#include \"prytany/core/chain_${next}.hpp\"\n${lines}")
@@ -31,10 +31,10 @@ foreach(line
         "third-party: core/lost.hpp: includes iostream"
         "cycle: router/left.hpp: reaches itself"
         "cycle: router/right.hpp: reaches itself"
-        "depth: core/chain_62.hpp: is 10 includes deep"
-        "reach: core/chain_10.hpp: reaches 61 headers"
+        "depth: core/chain_71.hpp: is 14 includes deep"
+        "reach: core/chain_11.hpp: reaches 73 headers"
         "median-reach: all headers"
-        "length: core/chain_71.hpp: has 501 lines"
+        "length: core/chain_84.hpp: has 501 lines"
         "median-length: all headers: 301 lines"
         "p90-length: all headers: 301 lines"
         "licence: core/lost.hpp: does not begin with its SPDX line"
@@ -51,7 +51,7 @@ foreach(line
     endif()
 endforeach()
 # What is right is not reported.
-foreach(line "depth: core/chain_63.hpp" "router/tested.hpp")
+foreach(line "depth: core/chain_72.hpp" "router/tested.hpp")
     string(FIND "${text}" "${line}" place)
     if(NOT place EQUAL -1)
         message(FATAL_ERROR "the checker reports without reason `${line}`:\n${text}")

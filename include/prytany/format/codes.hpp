@@ -12,12 +12,10 @@
 #include <limits>
 #include <new>
 #include <span>
+#include <type_traits>
 
 #include "prytany/core/buffer.hpp"
 #include "prytany/core/panel.hpp"
-#include "prytany/core/scalar.hpp"
-#include "prytany/core/shape.hpp"
-#include "prytany/format/concept.hpp"
 
 namespace prytany::inline PRYTANY_ABI {
 
@@ -142,7 +140,7 @@ struct group_numbers {
 template <auto Format>
 class coded_matrix {
 public:
-    using format = kind_of<Format>;
+    using format = std::remove_const_t<decltype(Format)>;
     using scale = typename format::scale;
     static constexpr code_layout layout = Format.layout();
 

@@ -8,8 +8,10 @@
 #include <span>
 #include <string_view>
 
+#include "prytany/core/scalar.hpp"
 #include "prytany/format/activations.hpp"
 #include "prytany/format/codes.hpp"
+#include "prytany/format/concept.hpp"
 
 namespace prytany::inline PRYTANY_ABI {
 

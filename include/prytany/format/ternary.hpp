@@ -12,6 +12,7 @@
 
 #include "prytany/format/activations.hpp"
 #include "prytany/format/codes.hpp"
+#include "prytany/format/concept.hpp"
 
 namespace prytany::inline PRYTANY_ABI {
 

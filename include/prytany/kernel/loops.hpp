@@ -4,10 +4,8 @@
 
 #include <algorithm>
 
-#include "prytany/kernel/detail/byte_tile.hpp"
-#include "prytany/kernel/detail/dense_tile.hpp"
-#include "prytany/kernel/detail/float_tile.hpp"
-#include "prytany/kernel/detail/pair_tile.hpp"
+#include "prytany/kernel/codes.hpp"
+#include "prytany/kernel/detail/tile.hpp"
 
 namespace prytany::inline PRYTANY_ABI {
 namespace kernel {
