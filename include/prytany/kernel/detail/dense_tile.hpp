@@ -2,6 +2,7 @@
 // Rows times panels of plain numbers.
 #pragma once
 
+#include <concepts>
 #include <cstddef>
 
 #include "prytany/format/dense.hpp"
@@ -33,15 +34,24 @@ struct micro_kernel<Format> {
         for (index_t k = t.first; k < last; ++k) {
             if constexpr (Ahead) simd::prefetch(ask);
             ask += ask_step;
-            simd::float_pair weights[Panels];
-            each<Panels>([&](auto p) { weights[p] = simd::widen(w[p] + k * panel_lanes); });
-            each<Rows>([&](auto r) {
-                auto const input = simd::fill(x[r][k]);
+            if constexpr (Rows == 1 && std::same_as<T, f16>) { // widened to a register of its own
+                auto const input = simd::fill(x[0][k]);
                 each<Panels>([&](auto p) {
-                    sum[r][p].low = simd::fma(input, weights[p].low, sum[r][p].low);
-                    sum[r][p].high = simd::fma(input, weights[p].high, sum[r][p].high);
+                    auto const weights = simd::widen(w[p] + k * panel_lanes);
+                    sum[0][p].low = simd::fma(input, weights.low, sum[0][p].low);
+                    sum[0][p].high = simd::fma(input, weights.high, sum[0][p].high);
                 });
-            });
+            } else {
+                simd::float_pair weights[Panels];
+                each<Panels>([&](auto p) { weights[p] = simd::widen(w[p] + k * panel_lanes); });
+                each<Rows>([&](auto r) {
+                    auto const input = simd::fill(x[r][k]);
+                    each<Panels>([&](auto p) {
+                        sum[r][p].low = simd::fma(input, weights[p].low, sum[r][p].low);
+                        sum[r][p].high = simd::fma(input, weights[p].high, sum[r][p].high);
+                    });
+                });
+            }
         }
         if (last % block != 0 && last != t.cols)
             each_sum<Rows, Panels>([&](auto r, auto p) { (&t.sum(r, p))[t.capacity] = sum[r][p]; });

@@ -18,40 +18,51 @@ namespace detail {
 template <auto Format>
 requires(coded<Format> && !rounds<Format>()) struct micro_kernel<Format> {
     static constexpr code_layout layout = packed<Format>::layout;
-    static constexpr index_t most_rows = lanes >= 16 ? 8 : 4;
+    static constexpr index_t most_rows = lanes >= 16 ? 8 : layout.zeros ? 3 : 4;
     static constexpr index_t unit = layout.group > 0 ? layout.group : 512;
 
     template <std::size_t Rows, std::size_t Panels, bool Ahead>
     [[gnu::noinline]] static void run(tile<float, std::byte> const& t) noexcept {
         float const* x[Rows];
-        each<Rows>([&](auto r) { x[r] = t.row(r); });
+        each<Rows>([&](auto r) PRYTANY_INLINED { x[r] = t.row(r); });
         char const* ask = t.ask;
         for (index_t k = t.first; k < t.last; k += unit) {
             index_t const end = std::min({t.last, k + unit, t.cols});
             simd::float_pair sum[Rows][Panels];
-            each_sum<Rows, Panels>([&](auto r, auto p) { sum[r][p] = zero_pair(); });
+            each_sum<Rows, Panels>([&](auto r, auto p)
+                                       PRYTANY_INLINED { sum[r][p] = zero_pair(); });
             std::byte const* codes[Panels];
-            each<Panels>([&](auto p) { codes[p] = t.panel(p) + layout.at(k); });
+            each<Panels>([&](auto p) PRYTANY_INLINED { codes[p] = t.panel(p) + layout.at(k); });
             index_t i = k;
             for (; i + layout.step() <= end; i += layout.step()) {
                 if constexpr (Ahead) simd::prefetch(ask);
                 ask += t.ask_step;
-                each<Panels>([&](auto p) {
-                    numbers(codes[p], zeros(t, p, k), [&](auto s, simd::float_pair weights) {
-                        each<Rows>([&](auto r) { add_product(x[r][i + s()], weights, sum[r][p]); });
+                each<Panels>([&](auto p) PRYTANY_INLINED {
+                    float const* from[Rows];
+                    each<Rows>([&](auto r) PRYTANY_INLINED {
+                        from[r] = Panels == 1 ? x[r] + i : again(x[r] + i, codes[p]);
                     });
+                    auto const add = [&](auto s, simd::float_pair weights) PRYTANY_INLINED {
+                        each<Rows>([&](auto r) PRYTANY_INLINED {
+                            add_product(from[r][s()], weights, sum[r][p]);
+                            if constexpr (layout.bits < 8) hold(sum[r][p]);
+                        });
+                    };
+                    numbers(codes[p], zeros<Panels>(t, p, k, codes[p]), add);
                     codes[p] += step_bytes;
                 });
             }
             if (i < end)
-                each<Panels>([&](auto p) {
-                    numbers(codes[p], zeros(t, p, k), [&](auto s, simd::float_pair weights) {
+                each<Panels>([&](auto p) PRYTANY_INLINED {
+                    auto const add = [&](auto s, simd::float_pair weights) PRYTANY_INLINED {
                         if (i + s() < end)
-                            each<Rows>(
-                                [&](auto r) { add_product(x[r][i + s()], weights, sum[r][p]); });
-                    });
+                            each<Rows>([&](auto r) PRYTANY_INLINED {
+                                add_product(x[r][i + s()], weights, sum[r][p]);
+                            });
+                    };
+                    numbers(codes[p], zeros<Panels>(t, p, k, codes[p]), add);
                 });
-            each_sum<Rows, Panels>([&](auto r, auto p) {
+            each_sum<Rows, Panels>([&](auto r, auto p) PRYTANY_INLINED {
                 auto& total = t.sum(r, p);
                 auto const before = k == 0 ? zero_pair() : total;
                 if constexpr (layout.group > 0) total = fma(sum[r][p], scales(t, p, k), before);
@@ -73,9 +84,13 @@ private:
                                                   index_t k) noexcept {
         return group_scales<Format>(t.panel(p) + layout.at(k));
     }
+    template <std::size_t Panels>
     static PRYTANY_INLINE simd::float_pair zeros(tile<float, std::byte> const& t, std::size_t p,
-                                                 index_t k) noexcept {
-        if constexpr (layout.zeros) return group_zeros<Format>(t.panel(p) + layout.at(k));
+                                                 index_t k,
+                                                 [[maybe_unused]] std::byte const* now) noexcept {
+        auto const* const group = t.panel(p) + layout.at(k);
+        if constexpr (layout.zeros)
+            return group_zeros<Format>(Panels == 1 ? group : again(group, now));
         else return zero_pair();
     }
     /// Calls f(input, two registers of weights) for the inputs of one register of codes.
@@ -92,18 +107,29 @@ private:
               simd::float_pair{simd::to_floats(simd::upper(low)),
                                simd::to_floats(simd::upper(high))});
         } else {
-            auto const all = simd::load_words(from);
-            four<0>(all, zeros, f);
-            if constexpr (layout.bits == 2) four<1>(all, zeros, f);
+            four<0>(from, zeros, f);
+            if constexpr (layout.bits == 2) four<1>(from, zeros, f);
         }
     }
-    /// The same for the `Four`-th four inputs.
+    /// A register full of masks of one code in every byte.
+    struct masks {
+        alignas(64) std::int32_t words[static_cast<std::size_t>(lanes)];
+        constexpr masks() : words() {
+            for (auto& one : words) one = layout.bits == 4 ? 0x0f0f0f0f : 0x03030303;
+        }
+    };
+    static constexpr masks mask{};
+    /// The same for the `Four`-th four inputs. Codes, masks and the table come from memory each time:
+    /// AVX2 has no registers for them beside the sums.
     template <std::size_t Four, class F>
-    static PRYTANY_INLINE void four(simd::words all, simd::float_pair zeros, F& f) noexcept {
-        auto const low =
-            simd::look_up(meaning<Format>::signed_of, code_bytes<layout.bits, 2 * Four>(all));
-        auto const high =
-            simd::look_up(meaning<Format>::signed_of, code_bytes<layout.bits, 2 * Four + 1>(all));
+    static PRYTANY_INLINE void four(std::byte const* from, simd::float_pair zeros, F& f) noexcept {
+        auto const all = simd::load_words(again(from, from));
+        auto const& table = *again(&meaning<Format>::signed_of, from);
+        auto const only = simd::load_words(again(&mask, from)->words);
+        constexpr int shift = layout.bits * int{2 * Four};
+        auto const codes = Four == 0 ? all : simd::shift_right<shift>(all);
+        auto const low = simd::look_up(table, codes & only);
+        auto const high = simd::look_up(table, simd::shift_right<layout.bits>(codes) & only);
         four_bytes<Four>(low, high, zeros, f);
     }
     template <std::size_t Four, std::size_t Byte = 0, class F>

@@ -7,6 +7,10 @@
 #include "prytany/kernel/picked.hpp"
 #include "prytany/simd/words.hpp"
 
+// After the parameters of a lambda: what it captures stays in registers only where it is inlined, and
+// clang inlines a long one only if told to.
+#define PRYTANY_INLINED __attribute__((always_inline))
+
 namespace prytany::inline PRYTANY_ABI {
 namespace kernel {
 namespace detail {
@@ -46,6 +50,22 @@ template <std::size_t Count, class F>
 PRYTANY_INLINE void each(F&& f) noexcept {
     PRYTANY_UNROLL
     for (std::size_t i = 0; i < Count; ++i) f(i);
+}
+
+/// The same pointer, to be read from once more at every new `now`: what compilers would keep in a
+/// register until the next use takes the place of a sum.
+template <class T>
+PRYTANY_INLINE T* again(T* from, [[maybe_unused]] void const* now) noexcept {
+    asm("" : "+r"(from) : "r"(now));
+    return from;
+}
+
+/// x itself, in registers, before anything that is held later: sums that are held one by one leave
+/// compilers no room to make numbers long before their use.
+PRYTANY_INLINE void hold([[maybe_unused]] simd::float_pair& x) noexcept {
+#if defined(__AVX2__) || defined(__AVX512F__)
+    asm volatile("" : "+v"(x.low.data), "+v"(x.high.data));
+#endif
 }
 
 PRYTANY_INLINE simd::float_pair zero_pair() noexcept { return {simd::fill(0), simd::fill(0)}; }
