@@ -14,7 +14,7 @@ foreach(link RANGE 1 83)
         "${first}#include \"prytany/core/chain_${next}.hpp\"\n${lines}")
 endforeach()
 string(REPEAT "\n" 500 lines)
-file(WRITE ${work}/include/prytany/core/chain_71.hpp "${first}${lines}")
+file(WRITE ${work}/include/prytany/core/chain_84.hpp "${first}${lines}")
 
 execute_process(COMMAND ${checker} ${work} OUTPUT_VARIABLE text RESULT_VARIABLE result)
 if(NOT result EQUAL 1)
