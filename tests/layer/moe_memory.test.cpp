@@ -58,6 +58,10 @@ namespace {
 using tiled = moe<shape{40, 56, 12, 2, 24}, biased{top_k{.k = 3}}, ffn{swiglu}, shared_gate{}>;
 using untiled = moe<shape{33, 17, 7, 1}, top_k{.k = 2}, written::untiled{ffn{gelu, biases}}>;
 
+using rounded =
+    moe<shape{40, 56, 12, 1}, top_k{.k = 3}, ffn{swiglu}, mxfp4{.activations = activations::int8},
+        shared_as{int8_rows{.activations = activations::int16}}>;
+
 void soil(workspace& ws, int with) {
     auto const all = ws.open().take<std::byte>(ws.bytes());
     if (!all.empty()) std::memset(all.data(), with, all.size());
@@ -101,8 +105,10 @@ TEST_CASE("moe: the count of allocations counts") {
 TEST_CASE("moe: after reserve a thousand calls allocate nothing") {
     allocates_nothing<tiled>(sequential{});
     allocates_nothing<untiled>(sequential{});
+    allocates_nothing<rounded>(sequential{});
     allocates_nothing<tiled>(thread_pool(4));
     allocates_nothing<untiled>(thread_pool(4));
+    allocates_nothing<rounded>(thread_pool(4));
 }
 
 TEST_CASE("moe: a call without reserve reserves what it needs") {
