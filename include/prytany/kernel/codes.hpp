@@ -20,7 +20,7 @@ namespace kernel {
 
 /// A format of codes with scales; any other keeps its weights as plain numbers.
 template <auto Format>
-concept coded = requires {
+constexpr bool coded = requires {
     packed<Format>::layout;
 };
 
