@@ -3,7 +3,7 @@
 cmake_minimum_required(VERSION 3.25)
 
 file(GLOB headers RELATIVE ${root}/include ${root}/include/prytany/format/*.hpp)
-file(GLOB sources ${CMAKE_CURRENT_LIST_DIR}/kernels/*.cpp)
+file(GLOB_RECURSE sources ${CMAKE_CURRENT_LIST_DIR}/kernels/*.cpp)
 foreach(source IN LISTS sources)
     file(READ ${source} text)
     string(APPEND kernels "${text}")
