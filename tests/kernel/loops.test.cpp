@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "prytany/kernel/loops.hpp"
 
+#include "prytany/kernel/gemm.hpp" // the tiles
 #include "support/catch.hpp"
 
 using namespace prytany;
