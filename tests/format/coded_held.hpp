@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "prytany/format/codes.hpp"
+#include "prytany/format/concept.hpp"
 #include "support/catch.hpp"
 #include "twin/quantised.hpp"
 
