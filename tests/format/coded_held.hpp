@@ -94,6 +94,8 @@ void keeps_rows(Twin const& twin) {
     CHECK(all.others <= all.weights / 500);
 }
 
+inline index_t lines(index_t bytes) { return (bytes + 63) / 64 * 64; } // whole cache lines
+
 /// Bytes by the stated layout.
 template <auto Format>
 index_t stated_bytes(index_t rows, index_t cols) {

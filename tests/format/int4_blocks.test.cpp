@@ -56,6 +56,8 @@ TEST_CASE("int4_blocks: the quality on normal weights") {
 TEST_CASE("int4_blocks: its name, aspect and layout") {
     STATIC_REQUIRE(weight_format<int4_blocks>);
     CHECK(int4_blocks::name() == "int4_blocks");
-    CHECK(packed<of_32>(panel_lanes, 4096).bytes() == panel_lanes * (4096 / 2 + 4096 / 16 + 4));
-    CHECK(packed<zero_32>(panel_lanes, 4096).bytes() == panel_lanes * (4096 / 2 + 4096 / 8 + 4));
+    CHECK(packed<of_32>(panel_lanes, 4096).bytes() ==
+          coded::lines(panel_lanes * (4096 / 2 + 4096 / 16 + 4)));
+    CHECK(packed<zero_32>(panel_lanes, 4096).bytes() ==
+          coded::lines(panel_lanes * (4096 / 2 + 4096 / 8 + 4)));
 }

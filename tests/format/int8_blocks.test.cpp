@@ -43,5 +43,5 @@ TEST_CASE("int8_blocks: its name, aspect and layout") {
     STATIC_REQUIRE(weight_format<int8_blocks>);
     CHECK(int8_blocks::name() == "int8_blocks");
     CHECK(packed<of_32>(panel_lanes, 4096).bytes() ==
-          panel_lanes * (4096 + 2 * 4096 / 32 + 4)); // 8.5 bits a weight and a factor
+          coded::lines(panel_lanes * (4096 + 2 * 4096 / 32 + 4))); // 8.5 bits a weight and a factor
 }

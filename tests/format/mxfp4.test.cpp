@@ -58,5 +58,6 @@ TEST_CASE("mxfp4: numbers that were widened from it come back exactly, at every 
 TEST_CASE("mxfp4: its name, aspect and layout") {
     STATIC_REQUIRE(weight_format<mxfp4>);
     CHECK(mxfp4::name() == "mxfp4");
-    CHECK(packed<plain>(panel_lanes, 4096).bytes() == panel_lanes * (4096 / 2 + 4096 / 16 + 4));
+    CHECK(packed<plain>(panel_lanes, 4096).bytes() ==
+          coded::lines(panel_lanes * (4096 / 2 + 4096 / 16 + 4)));
 }

@@ -68,5 +68,5 @@ TEST_CASE("ternary: the quality on normal weights") { CHECK(coded::quality<plain
 TEST_CASE("ternary: its name, aspect and layout") {
     STATIC_REQUIRE(weight_format<ternary>);
     CHECK(ternary::name() == "ternary");
-    CHECK(packed<plain>(panel_lanes, 4096).bytes() == panel_lanes * (4096 / 4 + 4));
+    CHECK(packed<plain>(panel_lanes, 4096).bytes() == coded::lines(panel_lanes * (4096 / 4 + 4)));
 }
