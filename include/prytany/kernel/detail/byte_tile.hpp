@@ -29,15 +29,18 @@ requires(coded<Format>&& rounds<Format>() &&
     [[gnu::noinline]] static void run(tile<std::int8_t, std::byte> const& t) noexcept {
         std::int8_t const* x[Rows];
         std::int32_t const* begin[Rows]; // what the sums of the next chunk begin at
-        each<Rows>([&](auto r) PRYTANY_INLINED {
+        each<Rows>([&](auto r) __attribute__((always_inline)) {
             x[r] = t.row(r) + t.first;
             begin[r] = rounded_row<Format>::sums(t.row(r), t.cols) + t.first / chunk;
         });
         std::byte const* at[Panels];
-        each<Panels>([&](auto p) PRYTANY_INLINED { at[p] = t.panel(p) + layout.at(t.first); });
+        each<Panels>([&](auto p) __attribute__((always_inline)) {
+            at[p] = t.panel(p) + layout.at(t.first);
+        });
         if (t.first == 0)
-            each_sum<Rows, Panels>([&](auto r, auto p)
-                                       PRYTANY_INLINED { t.sum(r, p) = zero_pair(); });
+            each_sum<Rows, Panels>([&](auto r, auto p) __attribute__((always_inline)) {
+                t.sum(r, p) = zero_pair();
+            });
         if constexpr (layout.group > 0) groups<Rows, Panels, Ahead>(t, x, begin, at);
         else rows<Rows, Panels, Ahead>(t, x, begin, at);
     }
@@ -59,7 +62,7 @@ private:
             PRYTANY_UNROLL
             for (index_t c = 0; c < layout.group; c += chunk) {
                 simd::words sum[Panels][Rows][2];
-                each_sum<Rows, Panels>([&](auto r, auto p) PRYTANY_INLINED {
+                each_sum<Rows, Panels>([&](auto r, auto p) __attribute__((always_inline)) {
                     sum[p][r][0] = sum[p][r][1] = simd::repeat(begin[r][c / chunk]);
                     if constexpr (layout.zeros) {
                         auto const zeros = zero_pairs<Format>(at[p]);
@@ -70,15 +73,15 @@ private:
                 PRYTANY_UNROLL
                 for (index_t i = c; i < c + chunk; i += layout.step()) {
                     if constexpr (Ahead) simd::prefetch(ask + i / layout.step() * ask_step);
-                    each<Panels>([&](auto p) PRYTANY_INLINED {
+                    each<Panels>([&](auto p) __attribute__((always_inline)) {
                         auto const* const codes = at[p] + i / layout.step() * step_bytes;
                         add_fours<Rows>(simd::load_words(codes), x, i, sum[p]);
                     });
                 }
-                each<Panels>([&](auto p) PRYTANY_INLINED {
+                each<Panels>([&](auto p) __attribute__((always_inline)) {
                     auto const scales = group_scales<Format>(at[p]);
                     auto* const sums = again(t.sums, at[p]);
-                    each<Rows>([&](auto r) PRYTANY_INLINED {
+                    each<Rows>([&](auto r) __attribute__((always_inline)) {
                         auto& total =
                             sums[static_cast<index_t>(p) * panel_sums + static_cast<index_t>(r)];
                         total = fma(whole(sum[p][r]), scales, total);
@@ -86,8 +89,9 @@ private:
                 });
             }
             ask += layout.group / layout.step() * ask_step;
-            each<Panels>([&](auto p) PRYTANY_INLINED { at[p] += layout.group_bytes(); });
-            each<Rows>([&](auto r) PRYTANY_INLINED {
+            each<Panels>([&](auto p)
+                             __attribute__((always_inline)) { at[p] += layout.group_bytes(); });
+            each<Rows>([&](auto r) __attribute__((always_inline)) {
                 x[r] += layout.group;
                 begin[r] += layout.group / chunk;
             });
@@ -102,22 +106,22 @@ private:
         index_t const ask_step = t.ask_step;
         for (index_t left = t.last - t.first; left > 0; left -= chunk) {
             simd::words sum[Panels][Rows][2];
-            each_sum<Rows, Panels>([&](auto r, auto p) PRYTANY_INLINED {
+            each_sum<Rows, Panels>([&](auto r, auto p) __attribute__((always_inline)) {
                 sum[p][r][0] = sum[p][r][1] = simd::repeat(*begin[r]);
             });
             index_t const here = std::min(left, chunk);
             for (index_t i = 0; i < here; i += layout.step()) {
                 if constexpr (Ahead) simd::prefetch(ask);
                 ask += ask_step;
-                each<Panels>([&](auto p) PRYTANY_INLINED {
+                each<Panels>([&](auto p) __attribute__((always_inline)) {
                     add_fours<Rows>(simd::load_words(at[p]), x, i, sum[p]);
                     at[p] += step_bytes;
                 });
             }
-            each_sum<Rows, Panels>([&](auto r, auto p) PRYTANY_INLINED {
+            each_sum<Rows, Panels>([&](auto r, auto p) __attribute__((always_inline)) {
                 t.sum(r, p) = add(t.sum(r, p), whole(sum[p][r]));
             });
-            each<Rows>([&](auto r) PRYTANY_INLINED {
+            each<Rows>([&](auto r) __attribute__((always_inline)) {
                 x[r] += here;
                 ++begin[r];
             });
@@ -128,14 +132,14 @@ private:
         return {simd::to_floats(simd::dot_pairs(sum[0], ones)),
                 simd::to_floats(simd::dot_pairs(sum[1], ones))};
     }
-    /// Adds the products of one register of codes: both halves of a panel with the same four inputs.
+    /// Adds the products of one register of codes: both halves of a panel, the same four inputs.
     template <std::size_t Rows, std::size_t Four = 0>
     static PRYTANY_INLINE void add_fours(simd::words all, bytes const (&x)[Rows], index_t i,
                                          simd::words (&sum)[Rows][2]) noexcept {
         auto const low = meaning<Format>::unsigned_bytes(code_bytes<layout.bits, 2 * Four>(all));
         auto const high =
             meaning<Format>::unsigned_bytes(code_bytes<layout.bits, 2 * Four + 1>(all));
-        each<Rows>([&](auto r) PRYTANY_INLINED {
+        each<Rows>([&](auto r) __attribute__((always_inline)) {
             std::int32_t four;
             std::memcpy(&four, x[r] + i + 4 * Four, sizeof four);
             auto const inputs = simd::repeat(four);

@@ -24,26 +24,29 @@ requires(coded<Format> && !rounds<Format>()) struct micro_kernel<Format> {
     template <std::size_t Rows, std::size_t Panels, bool Ahead>
     [[gnu::noinline]] static void run(tile<float, std::byte> const& t) noexcept {
         float const* x[Rows];
-        each<Rows>([&](auto r) PRYTANY_INLINED { x[r] = t.row(r); });
+        each<Rows>([&](auto r) __attribute__((always_inline)) { x[r] = t.row(r); });
         char const* ask = t.ask;
         for (index_t k = t.first; k < t.last; k += unit) {
             index_t const end = std::min({t.last, k + unit, t.cols});
             simd::float_pair sum[Rows][Panels];
             each_sum<Rows, Panels>([&](auto r, auto p)
-                                       PRYTANY_INLINED { sum[r][p] = zero_pair(); });
+                                       __attribute__((always_inline)) { sum[r][p] = zero_pair(); });
             std::byte const* codes[Panels];
-            each<Panels>([&](auto p) PRYTANY_INLINED { codes[p] = t.panel(p) + layout.at(k); });
+            each<Panels>([&](auto p) __attribute__((always_inline)) {
+                codes[p] = t.panel(p) + layout.at(k);
+            });
             index_t i = k;
             for (; i + layout.step() <= end; i += layout.step()) {
                 if constexpr (Ahead) simd::prefetch(ask);
                 ask += t.ask_step;
-                each<Panels>([&](auto p) PRYTANY_INLINED {
+                each<Panels>([&](auto p) __attribute__((always_inline)) {
                     float const* from[Rows];
-                    each<Rows>([&](auto r) PRYTANY_INLINED {
+                    each<Rows>([&](auto r) __attribute__((always_inline)) {
                         from[r] = Panels == 1 ? x[r] + i : again(x[r] + i, codes[p]);
                     });
-                    auto const add = [&](auto s, simd::float_pair weights) PRYTANY_INLINED {
-                        each<Rows>([&](auto r) PRYTANY_INLINED {
+                    auto const add = [&](auto s, simd::float_pair weights)
+                        __attribute__((always_inline)) {
+                        each<Rows>([&](auto r) __attribute__((always_inline)) {
                             add_product(from[r][s()], weights, sum[r][p]);
                             if constexpr (layout.bits < 8) hold(sum[r][p]);
                         });
@@ -53,16 +56,17 @@ requires(coded<Format> && !rounds<Format>()) struct micro_kernel<Format> {
                 });
             }
             if (i < end)
-                each<Panels>([&](auto p) PRYTANY_INLINED {
-                    auto const add = [&](auto s, simd::float_pair weights) PRYTANY_INLINED {
+                each<Panels>([&](auto p) __attribute__((always_inline)) {
+                    auto const add = [&](auto s, simd::float_pair weights)
+                        __attribute__((always_inline)) {
                         if (i + s() < end)
-                            each<Rows>([&](auto r) PRYTANY_INLINED {
+                            each<Rows>([&](auto r) __attribute__((always_inline)) {
                                 add_product(x[r][i + s()], weights, sum[r][p]);
                             });
                     };
                     numbers(codes[p], zeros<Panels>(t, p, k, codes[p]), add);
                 });
-            each_sum<Rows, Panels>([&](auto r, auto p) PRYTANY_INLINED {
+            each_sum<Rows, Panels>([&](auto r, auto p) __attribute__((always_inline)) {
                 auto& total = t.sum(r, p);
                 auto const before = k == 0 ? zero_pair() : total;
                 if constexpr (layout.group > 0) total = fma(sum[r][p], scales(t, p, k), before);
@@ -119,8 +123,8 @@ private:
         }
     };
     static constexpr masks mask{};
-    /// The same for the `Four`-th four inputs. Codes, masks and the table come from memory each time:
-    /// AVX2 has no registers for them beside the sums.
+    /// The same for the `Four`-th four inputs. Codes, masks and the table come from memory each
+    /// time: AVX2 has no registers for them beside the sums.
     template <std::size_t Four, class F>
     static PRYTANY_INLINE void four(std::byte const* from, simd::float_pair zeros, F& f) noexcept {
         auto const all = simd::load_words(again(from, from));

@@ -7,10 +7,6 @@
 #include "prytany/kernel/picked.hpp"
 #include "prytany/simd/words.hpp"
 
-// After the parameters of a lambda: what it captures stays in registers only where it is inlined, and
-// clang inlines a long one only if told to.
-#define PRYTANY_INLINED __attribute__((always_inline))
-
 namespace prytany::inline PRYTANY_ABI {
 namespace kernel {
 namespace detail {
@@ -37,7 +33,8 @@ struct tile {
     }
 };
 
-/// Calls f(row, panel) for all; unrolled, so that what is indexed stays in registers.
+/// Calls f(row, panel) for all; unrolled, so that what is indexed stays in registers. Long lambdas
+/// say `always_inline`: clang would call them, with what they capture in memory.
 template <std::size_t Rows, std::size_t Panels, class F>
 PRYTANY_INLINE void each_sum(F&& f) noexcept {
     PRYTANY_UNROLL
