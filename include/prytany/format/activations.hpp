@@ -7,7 +7,8 @@ namespace prytany::inline PRYTANY_ABI {
 /// How a format's products see activations: as they are, or rounded to integers once for a call.
 ///
 /// Nothing is rounded unless a format says so: `int8_rows{.activations = activations::int16}`. A
-/// rounded row x has one scale s = max|x| / most; its error is at most s / 2 an element:
+/// rounded row x has one scale s = max|x| / most; its error is at most s / 2 an element, and
+/// a rounding of the float x / s:
 ///
 ///     float32   no error
 ///     int16     s = max|x| / 32767

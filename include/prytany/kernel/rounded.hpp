@@ -111,11 +111,13 @@ private:
     }
 };
 
-/// Elements that one row takes as products of a format read it.
+/// Elements from one row to the next as products of a format read them: whole cache lines, and one
+/// more.
 template <auto Format>
 constexpr index_t read_stride(index_t cols) noexcept {
+    constexpr index_t line = 64 / index_t{sizeof(float)};
     if constexpr (rounds<Format>()) return rounded_row<Format>::stride(cols);
-    else return cols;
+    else return (cols + line - 1) / line * line + line;
 }
 /// The rows as products of a format read them: where they lie, or rounded into `memory`.
 ///

@@ -52,8 +52,8 @@ struct moe_params {
 ///     moe<shape{.model = 2048, .hidden = 1408, .experts = 64, .shared = 2}, top_k{.k = 6},
 ///         ffn{swiglu}, dense<bf16>{}>
 ///
-/// `forward` is const: threads may share one layer, each with its own workspace. Slots are added in
-/// expert order, so a token has the same bits in any batch and with any number of threads.
+/// Threads may share one layer, each with its own workspace. Slots are added in expert order, so a
+/// token has the same bits in any batch and with any number of threads.
 /// Models    moe_layer
 /// Compile   all of its arguments        Run   dynamic sizes; params of the router, of the expert
 /// Throws    error: construction with sizes or numbers out of range; forward with rows of other
@@ -170,9 +170,10 @@ public:
             index_t const wide =
                 std::max(E::inner(size), with_shared > 0 ? E::inner(shared_sizes()) : 0);
             room.inner = memory.take<float>(tokens * most + with_shared, wide);
-            if constexpr (rounds) {
+            if (rounds || stages(tokens, size.model))
                 room.read = take_read<format>(memory, tokens, size.model);
-                room.read_inner = take_read<format>(memory, tokens * most, size.hidden);
+            if constexpr (rounds) {
+                room.read_inner = take_read<format>(memory, tokens * most, E::inner_used(size));
             }
             if constexpr (shared_rounds) {
                 shape const shared = shared_sizes();
@@ -305,7 +306,7 @@ private:
                 S::score(mine.rows, kit<own_scorer>{{}, scorer_, none}, logits);
                 mine.logits = logits;
             }
-            if constexpr (tiled) round_tokens(room, in, first, count);
+            if constexpr (tiled) read_tokens(room, in, first, count);
             prytany::plan part = room.plan.part(first, count);
             R::select(
                 mine,
@@ -343,12 +344,13 @@ private:
     static matrix_view<kernel::input_of<F>> take_read(arena& memory, index_t rows, index_t cols) {
         return memory.take<kernel::input_of<F>>(rows, kernel::read_stride<F>(cols));
     }
-    /// Rounds what the products of the first phase read, while it is in the cache for the router.
-    void round_tokens(scratch& room, input const& in, index_t first, index_t count) const noexcept {
+    /// Makes what the products of the first phase read, while it is in the cache for the router.
+    void read_tokens(scratch& room, input const& in, index_t first, index_t count) const noexcept {
         index_t const cols = in.rows.cols;
         for (index_t t = first; t < first + count; ++t) {
             if constexpr (rounds)
                 kernel::rounded_row<format>::write(in.rows.row(t), cols, room.read.row(t));
+            else if (!room.read.empty()) std::copy_n(in.rows.row(t), cols, room.read.row(t));
             if constexpr (shared_rounds && !one_format)
                 if (!shared_.empty())
                     kernel::rounded_row<shared_format>::write(in.rows.row(t), cols,
@@ -374,15 +376,21 @@ private:
             }
         });
     }
+    /// Whether many float rows are copied: a power of two apart they share few sets of a cache.
+    static constexpr bool stages(index_t tokens, index_t cols) noexcept {
+        constexpr index_t few = 4, apart = 256;
+        return !kernel::rounds<format>() && tokens > few && cols % apart == 0;
+    }
     /// The same rows as `of`, as products with format F read them.
     template <auto F>
     static work_of<F> read_as(work const& of, matrix_view<kernel::input_of<F>> rounded) noexcept {
-        if constexpr (kernel::rounds<F>())
-            return {{rounded.data, rounded.stride, of.rows.pick}, of.count};
-        else return of;
+        if constexpr (!kernel::rounds<F>())
+            if (rounded.empty()) return of;
+        return {{rounded.data, rounded.stride, of.rows.pick}, of.count};
     }
     work_of<shared_format> shared_read(scratch const& room, work const& all) const noexcept {
-        if constexpr (one_format) return read_as<shared_format>(all, room.read);
+        if constexpr (one_format || (!rounds && !shared_rounds))
+            return read_as<shared_format>(all, room.read);
         else return read_as<shared_format>(all, room.shared_read);
     }
     work expert_work(scratch const& room, input const& in, index_t e) const noexcept {
@@ -402,8 +410,7 @@ private:
             return {{rounded.row(first - from), rounded.stride}, count};
         else return {{inner.row(first), inner.stride}, count};
     }
-    /// Two phases over all experts: inner rows by tiles, then output columns, experts ascending;
-    /// between them one that rounds inner rows, where a format does.
+    /// Inner rows by tiles, rounded where a format says so, then output columns, experts ascending.
     template <class X>
     void run_tiles(scratch& room, input const& in, matrix_view<float> out, X&& pool) const {
         index_t const experts = size_.experts(), routed = room.plan.first_of(experts);
