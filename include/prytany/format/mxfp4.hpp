@@ -19,8 +19,8 @@ namespace prytany::inline PRYTANY_ABI {
 ///
 ///     e = floor(log2 max|w|) - 2 over 32 inputs,   w ≈ 2^e · v,   v = the E2M1 nearest to w / 2^e
 ///
-/// Numbers that were widened from MXFP4 come back exactly, a zero as +0. A scale takes 16 bits here,
-/// so that codes stay aligned: 4.5 bits a weight.
+/// Numbers that were widened from MXFP4 come back exactly, a zero as +0. A scale takes 16 bits
+/// here, so that codes stay aligned: 4.5 bits a weight.
 /// Models    weight_format, layer_option
 /// Error     at most max(max|w| / 4, 2^-126) a weight; ties to the even code, 6 and above to 6
 /// Compile   activations (float32 or int8)
