@@ -25,13 +25,13 @@ std::atomic<std::size_t> allocations{0};
 
 // Every allocation of this program is counted: through operator new, and through the aligned_alloc
 // that buffers are made of.
-void* operator new(std::size_t size) {
+[[gnu::noinline]] void* operator new(std::size_t size) {
     allocations.fetch_add(1, std::memory_order_relaxed);
     if (void* const memory = std::malloc(size > 0 ? size : 1)) return memory;
     throw std::bad_alloc();
 }
 void* operator new[](std::size_t size) { return ::operator new(size); }
-void* operator new(std::size_t size, std::nothrow_t const&) noexcept {
+[[gnu::noinline]] void* operator new(std::size_t size, std::nothrow_t const&) noexcept {
     allocations.fetch_add(1, std::memory_order_relaxed);
     return std::malloc(size > 0 ? size : 1);
 }
