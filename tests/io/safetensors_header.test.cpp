@@ -76,7 +76,7 @@ TEST_CASE("every dtype of the format is known by its size") {
     }
 }
 
-TEST_CASE("a million tensors on the same bytes are refused within a second") { // S42
+TEST_CASE("a million tensors on the same bytes are refused within seconds") { // S42
     std::string json = "{";
     for (int i = 0; i < 1'000'000; ++i)
         json += (i > 0 ? "," : "") + files::tensor("t" + std::to_string(i), "U8", "[16]", "[0,16]");
@@ -86,7 +86,7 @@ TEST_CASE("a million tensors on the same bytes are refused within a second") { /
     auto const text = message([&] { io::safetensors_header::parse(json, size, "file"); });
     double const seconds = static_cast<double>(std::clock() - start) / CLOCKS_PER_SEC;
     CHECK(text.find("overlap") != text.npos);
-    CHECK(seconds <= 1.0 * files::patience);
+    CHECK(seconds <= 3.0 * files::patience); // 0.7 to 1.4 of JSON parsing; pairs would take hours
 }
 
 TEST_CASE("a mutated header is refused with an error or describes its file") {
