@@ -68,13 +68,14 @@ std::vector<kernel::loop> candidates(index_t rows) {
         index_t rows, panels, together;
     };
     std::vector<streams> shapes{{most, 1, 1}, {most, 1, 2}, {most, 1, 4}};
-    if (rows <= 2) shapes.insert(shapes.end(), {{2, 2, 2}, {2, 2, 4}});
+    if (rows <= kernel::detail::most_rows<Format>(2))
+        shapes.insert(shapes.end(), {{rows, 2, 2}, {rows, 2, 4}});
     if (rows == 1) shapes.insert(shapes.end(), {{1, 4, 4}, {1, 4, 8}});
     std::vector<kernel::loop> all;
     for (auto const& s : shapes)
-        for (index_t const inputs : {64, 128, 256, 512})
-            for (index_t const ahead : {1024, 4096, 16384}) // four panels do not ask
-                if (inputs % unit == 0 && (s.panels < 4 || ahead == 1024))
+        for (index_t const inputs : {64, 128, 256, 512, 1024})
+            for (index_t const ahead : {1024, 4096, 16384}) // more panels do not ask
+                if (inputs % unit == 0 && (s.panels == 1 || ahead == 1024))
                     all.push_back({s.rows, s.panels, s.together, inputs, ahead});
     return all;
 }

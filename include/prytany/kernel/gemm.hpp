@@ -55,14 +55,18 @@ public:
     static constexpr index_t most_sums = 128; ///< rows · panels of one walk
 
     product(loop const& how, rows_type rows, index_t count, packed<Format> const& weights) noexcept
-        : how_(how), rows_(rows), count_(count), weights_(weights), depth_(weights.cols()) {
+        : how_(how), count_(count), weights_(weights), depth_(weights.cols()) {
         if constexpr (coded<Format>) depth_ = packed<Format>::layout.depth(depth_);
+        constexpr index_t unit = kernel::unit;
+        index_t const turns = std::max<index_t>(1, (depth_ + how.inputs / 2) / how.inputs);
+        turn_ = std::max(unit, (depth_ + turns * unit - 1) / (turns * unit) * unit);
+        for (index_t r = 0; r < count; ++r) rows_[r] = rows[r];
     }
     /// Makes the sums of all rows and `together` panels, `Panels` of them in one tile.
     template <std::size_t Panels>
     [[gnu::noinline]] void walk(index_t panel, index_t together) noexcept {
         index_t const tiles = (count_ + how_.rows - 1) / how_.rows;
-        for (index_t k = 0; k < depth_; k += how_.inputs)
+        for (index_t k = 0; k < depth_; k += turn_)
             for (index_t p = 0; p < together; p += static_cast<index_t>(Panels))
                 for (index_t t = 0; t < tiles; ++t) run<Panels>(panel, p, k, t, tiles);
     }
@@ -77,10 +81,10 @@ public:
 
 private:
     loop const& how_;
-    rows_type rows_;
     index_t count_;
     packed<Format> const& weights_;
-    index_t depth_;
+    index_t depth_, turn_;
+    input_of<Format> const* rows_[most_sums];
     simd::float_pair sums_[2 * most_sums];
 
     /// Bytes from the start of a panel to input k.
@@ -97,22 +101,21 @@ private:
                             index_t tiles) noexcept {
         index_t const begin = count_ * t / tiles, rows = count_ * (t + 1) / tiles - begin;
         auto const* const weights = weights_.panel(panel + p);
-        index_t const ahead = place(k) + how_.ahead + place(how_.inputs) * t / tiles;
+        index_t const ahead = place(k) + how_.ahead + place(turn_) * t / tiles;
         tile<input_of<Format>, std::remove_cvref_t<decltype(*weights)>> const here{
-            rows_.from(begin),
+            rows_ + begin,
             weights,
             weights_.stride(),
             k,
-            std::min(depth_, k + how_.inputs),
+            std::min(depth_, k + turn_),
             weights_.cols(),
             sums_ + p * count_ + begin,
             count_,
             most_sums,
             reinterpret_cast<char const*>(weights) + ahead,
             (step_bytes() + tiles - 1) / tiles};
-        constexpr bool asks = Panels < 4; // four streams keep the memory busy by themselves
-        constexpr auto alone = static_cast<std::size_t>(kernel::most_rows);
-        constexpr std::size_t most = Panels == 4 ? 1 : Panels == 2 ? 2 : alone;
+        constexpr bool asks = Panels == 1; // more streams keep the memory busy by themselves
+        constexpr auto most = static_cast<std::size_t>(most_rows<Format>(Panels));
         with_constant<1, most>(rows,
                                [&]<std::size_t Rows>(std::integral_constant<std::size_t, Rows>) {
                                    kernel::template run<Rows, Panels, asks>(here);
@@ -136,7 +139,8 @@ void multiply_as(loop const& how, picked<input_of<Format>> rows, index_t from, i
         }
     };
     if (how.panels == 4) walk(std::integral_constant<std::size_t, 4>{});
-    if (how.panels >= 2 && count <= 2) walk(std::integral_constant<std::size_t, 2>{});
+    if (how.panels >= 2 && count <= most_rows<Format>(2))
+        walk(std::integral_constant<std::size_t, 2>{});
     walk(std::integral_constant<std::size_t, 1>{});
 }
 
@@ -158,7 +162,7 @@ void multiply_as(loop const& how, picked<input_of<Format>> rows, index_t from, i
 template <auto Format, class Sink>
 void multiply(picked<input_of<Format>> rows, index_t count, packed<Format> const& weights,
               index_t first, index_t last, Sink&& sink) noexcept {
-    index_t const group = group_of<Format>(weights.cols());
+    index_t const group = group_of<Format>(weights.cols(), count);
     for (index_t from = 0; from < count; from += group)
         detail::multiply_as(loop_of<Format>(std::min(group, count - from)), rows, from,
                             std::min(group, count - from), weights, first, last, sink);

@@ -30,6 +30,15 @@ PRYTANY_INLINE floats fma(floats a, floats b, floats c) noexcept {
 #endif
 }
 
+/// The same numbers, in registers: else compilers read them from memory at every use, and loads
+/// become what a loop waits for.
+PRYTANY_INLINE float_pair pin(float_pair x) noexcept {
+#if defined(__AVX2__) || defined(__AVX512F__)
+    asm("" : "+v"(x.low.data), "+v"(x.high.data));
+#endif
+    return x;
+}
+
 /// Writes the first `count` elements, 0 ≤ count ≤ lanes.
 PRYTANY_INLINE void store_first(float* to, floats x, index_t count) noexcept {
     if (count >= lanes) return store(to, x);

@@ -23,6 +23,7 @@ requires(coded<Format>&& rounds<Format>() &&
          packed<Format>::layout.bits < 8) struct micro_kernel<Format> {
     static constexpr code_layout layout = packed<Format>::layout;
     static constexpr index_t most_rows = lanes >= 16 ? 8 : 4;
+    static constexpr index_t most_rows_by_two = 2;
     static constexpr index_t unit = layout.group > 0 ? layout.group : meaning<Format>::chunk;
 
     template <std::size_t Rows, std::size_t Panels, bool Ahead>

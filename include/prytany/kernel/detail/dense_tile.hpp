@@ -2,6 +2,7 @@
 // Rows times panels of plain numbers.
 #pragma once
 
+#include <algorithm>
 #include <concepts>
 #include <cstddef>
 
@@ -16,6 +17,7 @@ namespace detail {
 template <class T, dense<T> Format>
 struct micro_kernel<Format> {
     static constexpr index_t most_rows = lanes >= 16 ? 12 : 6;
+    static constexpr index_t most_rows_by_two = 3;
     static constexpr index_t block = 512, unit = 1;
 
     template <std::size_t Rows, std::size_t Panels, bool Ahead>
@@ -24,42 +26,55 @@ struct micro_kernel<Format> {
         T const* w[Panels];
         each<Rows>([&](auto r) { x[r] = t.row(r); });
         each<Panels>([&](auto p) { w[p] = t.panel(p); });
-        simd::float_pair sum[Rows][Panels];
-        if (t.first % block == 0)
-            each_sum<Rows, Panels>([&](auto r, auto p) { sum[r][p] = zero_pair(); });
-        else
-            each_sum<Rows, Panels>([&](auto r, auto p) { sum[r][p] = (&t.sum(r, p))[t.capacity]; });
-        index_t const last = t.last, ask_step = t.ask_step;
+        index_t const ask_step = t.ask_step;
         char const* ask = t.ask;
-        for (index_t k = t.first; k < last; ++k) {
-            if constexpr (Ahead) simd::prefetch(ask);
-            ask += ask_step;
-            if constexpr (Rows == 1 && std::same_as<T, f16>) { // widened to a register of its own
-                auto const input = simd::fill(x[0][k]);
-                each<Panels>([&](auto p) {
-                    auto const weights = simd::widen(w[p] + k * panel_lanes);
-                    sum[0][p].low = simd::fma(input, weights.low, sum[0][p].low);
-                    sum[0][p].high = simd::fma(input, weights.high, sum[0][p].high);
-                });
-            } else {
-                simd::float_pair weights[Panels];
-                each<Panels>([&](auto p) { weights[p] = simd::widen(w[p] + k * panel_lanes); });
-                each<Rows>([&](auto r) {
-                    auto const input = simd::fill(x[r][k]);
-                    each<Panels>([&](auto p) {
-                        sum[r][p].low = simd::fma(input, weights[p].low, sum[r][p].low);
-                        sum[r][p].high = simd::fma(input, weights[p].high, sum[r][p].high);
-                    });
-                });
+        for (index_t k = t.first; k < t.last;) {
+            simd::float_pair sum[Rows][Panels];
+            if (k % block == 0)
+                each_sum<Rows, Panels>([&](auto r, auto p) { sum[r][p] = zero_pair(); });
+            else
+                each_sum<Rows, Panels>(
+                    [&](auto r, auto p) { sum[r][p] = (&t.sum(r, p))[t.capacity]; });
+            index_t const last = std::min(t.last, k - k % block + block);
+            for (; k < last; ++k) {
+                if constexpr (Ahead) simd::prefetch(ask);
+                ask += ask_step;
+                add_input<Rows, Panels>(x, w, k, sum);
             }
+            if (last % block != 0 && last != t.cols)
+                each_sum<Rows, Panels>(
+                    [&](auto r, auto p) { (&t.sum(r, p))[t.capacity] = sum[r][p]; });
+            else if (last <= block)
+                each_sum<Rows, Panels>([&](auto r, auto p) { t.sum(r, p) = sum[r][p]; });
+            else
+                each_sum<Rows, Panels>(
+                    [&](auto r, auto p) { t.sum(r, p) = add(t.sum(r, p), sum[r][p]); });
         }
-        if (last % block != 0 && last != t.cols)
-            each_sum<Rows, Panels>([&](auto r, auto p) { (&t.sum(r, p))[t.capacity] = sum[r][p]; });
-        else if (last <= block)
-            each_sum<Rows, Panels>([&](auto r, auto p) { t.sum(r, p) = sum[r][p]; });
-        else
-            each_sum<Rows, Panels>(
-                [&](auto r, auto p) { t.sum(r, p) = add(t.sum(r, p), sum[r][p]); });
+    }
+
+private:
+    template <std::size_t Rows, std::size_t Panels>
+    static PRYTANY_INLINE void add_input(float const* const (&x)[Rows], T const* const (&w)[Panels],
+                                         index_t k,
+                                         simd::float_pair (&sum)[Rows][Panels]) noexcept {
+        if constexpr (Rows == 1 && std::same_as<T, f16>) { // widened to a register of its own
+            auto const input = simd::fill(x[0][k]);
+            each<Panels>([&](auto p) {
+                auto const weights = simd::widen(w[p] + k * panel_lanes);
+                sum[0][p].low = simd::fma(input, weights.low, sum[0][p].low);
+                sum[0][p].high = simd::fma(input, weights.high, sum[0][p].high);
+            });
+        } else
+            each<Panels>([&](auto p) {
+                auto weights = simd::widen(w[p] + k * panel_lanes);
+                if constexpr (Rows > 1) weights = simd::pin(weights);
+                each<Rows>([&](auto r) {
+                    auto const input =
+                        simd::fill(Rows == 3 && Panels == 2 ? *again(x[r] + k, w[p]) : x[r][k]);
+                    sum[r][p].low = simd::fma(input, weights.low, sum[r][p].low);
+                    sum[r][p].high = simd::fma(input, weights.high, sum[r][p].high);
+                });
+            });
     }
 };
 

@@ -4,7 +4,6 @@
 
 #include <cstddef>
 
-#include "prytany/kernel/picked.hpp"
 #include "prytany/simd/words.hpp"
 
 namespace prytany::inline PRYTANY_ABI {
@@ -14,7 +13,7 @@ namespace detail {
 /// Some rows times some panels, over the inputs [first, last) of `cols`.
 template <class Input, class Panel>
 struct tile {
-    picked<Input> rows;
+    Input const* const* rows;
     Panel const* panels; ///< the first of them
     index_t stride;      ///< to the next one, in elements of Panel
     index_t first, last, cols;
@@ -27,7 +26,7 @@ struct tile {
     Panel const* panel(std::size_t p) const noexcept {
         return panels + static_cast<index_t>(p) * stride;
     }
-    Input const* row(std::size_t r) const noexcept { return rows[static_cast<index_t>(r)]; }
+    Input const* row(std::size_t r) const noexcept { return rows[r]; }
     simd::float_pair& sum(std::size_t r, std::size_t p) const noexcept {
         return sums[static_cast<index_t>(p) * panel_sums + static_cast<index_t>(r)];
     }
@@ -76,6 +75,13 @@ PRYTANY_INLINE simd::float_pair fma(simd::float_pair a, simd::float_pair b,
 /// The kernel of a format: `run<Rows, Panels, Ahead>(tile)` adds a stretch of inputs to the sums.
 template <auto Format>
 struct micro_kernel;
+
+/// The rows of one tile, by the number of its panels.
+template <auto Format>
+constexpr index_t most_rows(std::size_t panels) noexcept {
+    using kernel = micro_kernel<Format>;
+    return panels == 1 ? kernel::most_rows : panels == 2 ? kernel::most_rows_by_two : 1;
+}
 
 } // namespace detail
 } // namespace kernel
