@@ -9,6 +9,7 @@ set(PRYTANY_HEADERS
     include/prytany/core/kit.hpp
     include/prytany/core/matrix_view.hpp
     include/prytany/core/panel.hpp
+    include/prytany/core/philox.hpp
     include/prytany/core/plan.hpp
     include/prytany/core/scalar.hpp
     include/prytany/core/shape.hpp
@@ -64,6 +65,7 @@ set(PRYTANY_HEADERS
     include/prytany/layer/attention.hpp
     include/prytany/layer/concept.hpp
     include/prytany/layer/decoder.hpp
+    include/prytany/layer/detail/check_call.hpp
     include/prytany/layer/detail/schedule.hpp
     include/prytany/layer/moe.hpp
     include/prytany/layer/option/concept.hpp

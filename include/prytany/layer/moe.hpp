@@ -14,6 +14,7 @@
 #include "prytany/expert/concept.hpp"
 #include "prytany/kernel/dot.hpp"
 #include "prytany/layer/concept.hpp"
+#include "prytany/layer/detail/check_call.hpp"
 #include "prytany/layer/detail/schedule.hpp"
 #include "prytany/layer/option/concept.hpp"
 #include "prytany/layer/option/shared.hpp"
@@ -160,8 +161,9 @@ public:
         room.present = memory.take<std::int32_t>(tokens);
         if constexpr (scores) room.logits = memory.take<float>(tokens, size.experts);
         if constexpr (gated_shared) room.shared_weights = memory.take<float>(tokens);
-        room.router = memory.take<scratch_of<R>>(workers);
-        for (index_t w = 0; w < workers; ++w) {
+        index_t const routers = promise.sees == scope::token ? workers : 1;
+        room.router = memory.take<scratch_of<R>>(routers);
+        for (index_t w = 0; w < routers; ++w) {
             scratch_of<R> own{};
             lay_out_scratch(Router, own, memory, size, tokens);
             if (!memory.counts_only()) room.router[static_cast<std::size_t>(w)] = own;
@@ -203,7 +205,8 @@ public:
     template <executor X, class Observer = unobserved>
     void forward(input const& in, matrix_view<float> out, workspace& ws, X&& pool,
                  Observer&& watch = {}) const {
-        check(in, out);
+        detail::check_call(in, out, size_.model());
+        require_input(Router, in);
         ws.reserve(*this, in.tokens(), pool);
         arena memory = ws.open();
         scratch room{};
@@ -271,26 +274,6 @@ private:
         if constexpr (gated_shared)
             visit(tensor{tensor_name{"shared", "weight"}, size.model, index_t{1},
                          &layer.shared_gate_, row_map{}, true});
-    }
-
-    void check(input const& in, matrix_view<float> out) const {
-        index_t const model = size_.model(), tokens = in.tokens();
-        if (in.rows.cols != model && tokens > 0)
-            throw error("moe input", dims_text(tokens, model),
-                        dims_text(in.rows.rows, in.rows.cols));
-        if ((out.cols != model && tokens > 0) || out.rows != tokens)
-            throw error("moe output", dims_text(tokens, model), dims_text(out.rows, out.cols));
-        if (!in.mask.empty() && static_cast<index_t>(in.mask.size()) != tokens)
-            throw error("moe mask", std::to_string(tokens) + " tokens",
-                        std::to_string(in.mask.size()));
-        if (tokens == 0) return;
-        if (in.rows.data == nullptr || out.data == nullptr)
-            throw error("moe rows", dims_text(tokens, model), "a null pointer");
-        auto const reaches = [](auto const& m) {
-            return m.data + (m.rows - 1) * m.stride + m.cols;
-        };
-        if (out.data < reaches(in.rows) && in.rows.data < reaches(out))
-            throw error("moe output", "rows that do not overlap the input", "overlapping rows");
     }
 
     /// Scores and selects; workers take tokens, unless the router has to see them all.

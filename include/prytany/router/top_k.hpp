@@ -89,7 +89,7 @@ struct top_k {
         index_t const keep = My.k != dynamic ? My.k : own.params.k;
         for (index_t t = 0; t < in.logits.rows; ++t) {
             float const* const logits = in.logits.row(t);
-            rank<My>(logits, in, own.params, own.scratch);
+            rank<My>(logits, in, t, own.params, own.scratch);
             kernel::largest(own.scratch.keys.data(), in.logits.cols, keep, own.scratch.best.data());
             weigh<My>(logits, in.logits.cols, keep, own, t, out);
         }
@@ -117,14 +117,19 @@ private:
 
     /// The keys that choose: by the logits where their order is that of the scores, else by scores.
     template <auto My>
-    static void rank(float const* logits, seen const& in, params const& own,
+    static void rank(float const* logits, seen const& in, index_t token, params const& own,
                      scratch& room) noexcept {
         index_t const experts = in.logits.cols;
         float* const scores = room.scores.data();
         bool const biased = !in.bias.empty();
         bool const summed = My.group == group_score::two_best && own.groups > 1;
-        float const* chosen_by = logits;
-        if (biased || summed) {
+        bool const ranked = in.ranking.data != nullptr;
+        float const* chosen_by = ranked ? in.ranking.row(token) : logits;
+        if (ranked && biased) {
+            for (index_t e = 0; e < experts; ++e)
+                scores[e] = chosen_by[e] + in.bias[static_cast<std::size_t>(e)];
+            chosen_by = scores;
+        } else if (!ranked && (biased || summed)) {
             if constexpr (My.score == scoring::sigmoid) {
                 for (index_t e = 0; e < experts; ++e) scores[e] = sigmoid(logits[e]);
             } else {
