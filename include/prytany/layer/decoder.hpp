@@ -28,6 +28,17 @@ struct unobserved_decoder {
     constexpr void passed(step) const noexcept {}
 };
 
+namespace detail {
+
+/// Whether no token of a layer depends on later ones, as far as its type tells.
+template <class Layer>
+constexpr bool looks_back() noexcept {
+    if constexpr (requires { Layer::promise; }) return Layer::promise.causal;
+    else return true;
+}
+
+} // namespace detail
+
 /// A pre-norm decoder-only language model whose feed-forward part is a Mixture of Experts:
 ///
 ///     x = E[token];   per layer: x += attention(x), x += moe(norm(x));   logits = norm(x) · Hᵀ
@@ -40,6 +51,9 @@ struct unobserved_decoder {
 /// Example   examples/language_model        Test   tests/layer/decoder.test.cpp
 template <moe_layer Layer, auto Format = dense<float>{}>
 class decoder {
+    static_assert(detail::looks_back<Layer>(),
+                  "decoder: this router looks at later tokens, which a decoder does not have yet");
+
 public:
     struct scratch {
         matrix_view<float> x, normed, sum;
