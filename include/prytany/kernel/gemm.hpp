@@ -28,14 +28,19 @@ PRYTANY_INLINE void with_constant(index_t value, F&& f) noexcept {
     f(std::integral_constant<std::size_t, Least>{});
 }
 
-/// What a finished sum is multiplied by: the factors of its outputs, the scale of its row.
+/// The factors of the outputs of a panel.
 template <auto Format>
-PRYTANY_INLINE simd::float_pair finish(simd::float_pair sum, packed<Format> const& weights,
-                                       index_t panel, input_of<Format> const* row) noexcept {
+PRYTANY_INLINE simd::float_pair factors(packed<Format> const& weights, index_t panel) noexcept {
+    if constexpr (coded<Format>)
+        return simd::widen(reinterpret_cast<float const*>(
+            weights.panel(panel) + packed<Format>::layout.factors_at(weights.cols())));
+    else return {};
+}
+/// A finished sum, multiplied by the factors of its outputs and the scale of its row.
+template <auto Format>
+PRYTANY_INLINE simd::float_pair finish(simd::float_pair sum, simd::float_pair factor, index_t cols,
+                                       input_of<Format> const* row) noexcept {
     if constexpr (coded<Format>) {
-        index_t const cols = weights.cols();
-        auto const factor = simd::widen(reinterpret_cast<float const*>(
-            weights.panel(panel) + packed<Format>::layout.factors_at(cols)));
         sum = {sum.low * factor.low, sum.high * factor.high};
         if constexpr (rounds<Format>()) {
             auto const scale = simd::fill(rounded_row<Format>::scale(row, cols));
@@ -73,10 +78,12 @@ public:
     /// Hands out what `walk` has made.
     template <class Sink>
     void hand_out(index_t first, index_t panel, index_t together, Sink& sink) const noexcept {
-        for (index_t p = 0; p < together; ++p)
+        for (index_t p = 0; p < together; ++p) {
+            auto const factor = factors<Format>(weights_, panel + p);
             for (index_t r = 0; r < count_; ++r)
                 sink(first + r, panel + p,
-                     finish<Format>(sums_[p * count_ + r], weights_, panel + p, rows_[r]));
+                     finish<Format>(sums_[p * count_ + r], factor, weights_.cols(), rows_[r]));
+        }
     }
 
 private:
