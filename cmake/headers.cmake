@@ -11,12 +11,14 @@ set(PRYTANY_HEADERS
     include/prytany/core/panel.hpp
     include/prytany/core/philox.hpp
     include/prytany/core/plan.hpp
+    include/prytany/core/rounded_up.hpp
     include/prytany/core/scalar.hpp
     include/prytany/core/shape.hpp
     include/prytany/core/text.hpp
     include/prytany/core/workspace.hpp
     include/prytany/simd/arch.hpp
     include/prytany/simd/batch.hpp
+    include/prytany/simd/mask.hpp
     include/prytany/simd/math.hpp
     include/prytany/simd/words.hpp
     include/prytany/format/activations.hpp
@@ -54,11 +56,65 @@ set(PRYTANY_HEADERS
     include/prytany/kernel/rope.hpp
     include/prytany/kernel/rounded.hpp
     include/prytany/kernel/select.hpp
+    include/prytany/router/attentive.hpp
+    include/prytany/router/balanced.hpp
     include/prytany/router/biased.hpp
     include/prytany/router/concept.hpp
+    include/prytany/router/detail/assignment.hpp
+    include/prytany/router/detail/by_weight.hpp
+    include/prytany/router/detail/calibration.hpp
+    include/prytany/router/detail/cosines.hpp
+    include/prytany/router/detail/disturbed.hpp
+    include/prytany/router/detail/measured_rows.hpp
+    include/prytany/router/detail/mixture.hpp
+    include/prytany/router/detail/prefix.hpp
+    include/prytany/router/detail/project.hpp
+    include/prytany/router/detail/refused.hpp
+    include/prytany/router/detail/score_functions.hpp
+    include/prytany/router/detail/softmax_row.hpp
+    include/prytany/router/detail/weighed_set.hpp
+    include/prytany/router/dropped_second.hpp
+    include/prytany/router/every_expert.hpp
+    include/prytany/router/expert_choice.hpp
+    include/prytany/router/gshard_top_2.hpp
+    include/prytany/router/gumbel.hpp
+    include/prytany/router/hard_gate.hpp
+    include/prytany/router/hash_table.hpp
+    include/prytany/router/head_gate.hpp
+    include/prytany/router/label_gated.hpp
+    include/prytany/router/labelled.hpp
+    include/prytany/router/light_experts.hpp
+    include/prytany/router/masked.hpp
+    include/prytany/router/noisy.hpp
+    include/prytany/router/null_experts.hpp
+    include/prytany/router/perturbed.hpp
+    include/prytany/router/ranks.hpp
+    include/prytany/router/remoe.hpp
+    include/prytany/router/replayed.hpp
+    include/prytany/router/score/context_gate.hpp
+    include/prytany/router/score/cosine.hpp
+    include/prytany/router/score/laplace.hpp
     include/prytany/router/score/linear.hpp
+    include/prytany/router/score/linear_heads.hpp
+    include/prytany/router/score/mlp.hpp
+    include/prytany/router/score/prototypes.hpp
+    include/prytany/router/score/query_norm.hpp
+    include/prytany/router/score/x_moe.hpp
     include/prytany/router/scored.hpp
+    include/prytany/router/similar.hpp
+    include/prytany/router/sinkhorn.hpp
+    include/prytany/router/sparse_mixer.hpp
+    include/prytany/router/steered.hpp
+    include/prytany/router/switch_top_1.hpp
+    include/prytany/router/threshold.hpp
+    include/prytany/router/top_any.hpp
     include/prytany/router/top_k.hpp
+    include/prytany/router/top_p.hpp
+    include/prytany/router/two_step.hpp
+    include/prytany/router/two_tier.hpp
+    include/prytany/router/uncertain.hpp
+    include/prytany/router/union_of_experts.hpp
+    include/prytany/router/whole_sequence.hpp
     include/prytany/expert/concept.hpp
     include/prytany/expert/ffn.hpp
     include/prytany/layer/any_layer.hpp
@@ -66,10 +122,30 @@ set(PRYTANY_HEADERS
     include/prytany/layer/concept.hpp
     include/prytany/layer/decoder.hpp
     include/prytany/layer/detail/check_call.hpp
+    include/prytany/layer/detail/mix.hpp
     include/prytany/layer/detail/schedule.hpp
+    include/prytany/layer/merged.hpp
+    include/prytany/layer/mixed.hpp
     include/prytany/layer/moe.hpp
+    include/prytany/layer/option/capacity.hpp
     include/prytany/layer/option/concept.hpp
     include/prytany/layer/option/shared.hpp
+    include/prytany/layer/residual/adam.hpp
+    include/prytany/layer/residual/concept.hpp
+    include/prytany/layer/residual/heavy_ball.hpp
+    include/prytany/layer/residual/plain.hpp
+    include/prytany/layer/residual/robust.hpp
+    include/prytany/layer/soft.hpp
+    include/prytany/layer/stepped.hpp
+    include/prytany/grad/loss/balance.hpp
+    include/prytany/grad/loss/contrastive.hpp
+    include/prytany/grad/loss/deepseek.hpp
+    include/prytany/grad/loss/detail/tokens.hpp
+    include/prytany/grad/loss/entropy.hpp
+    include/prytany/grad/loss/importance.hpp
+    include/prytany/grad/loss/load.hpp
+    include/prytany/grad/loss/remoe_l1.hpp
+    include/prytany/grad/loss/z_loss.hpp
     include/prytany/io/bind.hpp
     include/prytany/io/check_values.hpp
     include/prytany/io/checked.hpp
@@ -89,6 +165,7 @@ set(PRYTANY_HEADERS
     include/prytany/io/safetensors_writer.hpp
     include/prytany/io/save.hpp
     include/prytany/io/text.hpp
+    include/prytany/analysis/load.hpp
     include/prytany/family/any.hpp
     include/prytany/family/config.hpp
     include/prytany/family/deepseek_v2.hpp

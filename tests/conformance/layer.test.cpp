@@ -5,13 +5,24 @@
 #include "conformance/archetypes.hpp"
 #include "conformance/numbers.hpp"
 #include "prytany/exec/thread_pool.hpp"
+#include "prytany/layer/merged.hpp"
+#include "prytany/layer/mixed.hpp"
+#include "prytany/layer/option/capacity.hpp"
+#include "prytany/layer/soft.hpp"
 #include "prytany/prytany.hpp"
+#include "prytany/router/light_experts.hpp"
 #include "support/catch.hpp"
 
 using namespace prytany;
 using numbers::at, numbers::rows, numbers::run, numbers::same_bits;
 
 namespace {
+
+template <class Layer>
+constexpr bool token_by_token() {
+    if constexpr (requires { Layer::promise; }) return Layer::promise.sees == scope::token;
+    else return true;
+}
 
 template <moe_layer Layer>
 void suite(Layer layer) {
@@ -27,7 +38,7 @@ void suite(Layer layer) {
     thread_pool pool(3);
     REQUIRE(same_bits(run(layer, x, ws, pool), whole));
     REQUIRE(same_bits(run(std::as_const(layer), x), whole));
-    for (index_t t = 0; t < tokens; t += 5)
+    for (index_t t = 0; token_by_token<Layer>() && t < tokens; t += 5)
         REQUIRE(same_bits(run(layer, x.part(t, 1), ws, sequential{}),
                           std::vector<float>(whole.begin() + t * size.model,
                                              whole.begin() + (t + 1) * size.model)));
@@ -82,6 +93,13 @@ TEST_CASE("every layer: moe of the least router and the least expert") {
     suite(moe<shape{24, 16, 6, 1}, written::above{}, archetype::expert{}>{});
     suite(moe<shape{24, 16, 6}, archetype::router{}, ffn{swiglu}>{});
     suite(moe<shape{24, 16, 6}, top_k{.k = 3}, written::untiled{ffn{reglu}}>{});
+}
+
+TEST_CASE("every layer: full experts, light experts, layers that mix") {
+    suite(moe<shape{24, 16, 6}, top_k{.k = 2}, ffn{swiglu}, capacity{}>{});
+    suite(mixed<moe<shape{24, 16, 6}, light_experts{top_k{.k = 2}}, ffn{swiglu}>>{});
+    suite(soft<shape{24, 16, 6}, ffn{swiglu}>({}, {.slots = 2}));
+    suite(merged<shape{24, 16, 6}, linear{}, ffn{swiglu}>{});
 }
 
 TEST_CASE("every layer: the least one") {

@@ -31,6 +31,10 @@ std::vector<index_t> chosen(std::vector<float> const& scores, index_t keep) {
     twin::guarded<std::uint64_t> const in(keys, twin::edge::back);
     twin::guarded<std::uint64_t> best(keep);
     kernel::largest(in.data(), in.size(), keep, best.data());
+    twin::guarded<float> const row(scores, twin::edge::back);
+    twin::guarded<std::uint64_t> same(keep);
+    kernel::best_of(row.data(), row.size(), keep, same.data());
+    REQUIRE(same.all() == best.all());
     std::vector<index_t> all;
     for (auto const key : best.all()) all.push_back(kernel::index_of(key));
     return all;
@@ -158,4 +162,49 @@ TEST_CASE("select: many experts") {
         for (index_t const keep : {1, 8, 22, 256})
             REQUIRE(chosen(scores, keep) == wanted(scores, keep));
     }
+}
+
+TEST_CASE("select: the best of a row are the largest of its keys, at every size and number kept") {
+    std::mt19937 engine(4);
+    std::normal_distribution<float> normal;
+    auto const special = specials();
+    for (index_t count = 1; count <= 150; ++count)
+        for (index_t keep = 0; keep <= std::min<index_t>(count, 20); ++keep)
+            for (int kind = 0; kind < 5; ++kind) {
+                std::vector<float> scores(static_cast<std::size_t>(count));
+                for (float& s : scores) {
+                    s = normal(engine);
+                    if (kind == 1) s = pattern(static_cast<std::uint32_t>(engine()));
+                    if (kind == 2) s = std::round(s);
+                    if (kind == 3 && engine() % 3 != 0) s = special[engine() % special.size()];
+                    if (kind == 4 && engine() % 8 != 0) s = std::numeric_limits<float>::quiet_NaN();
+                }
+                REQUIRE(chosen(scores, keep) == wanted(scores, keep));
+            }
+}
+
+TEST_CASE("select: the best stand together, apart, first or last") {
+    std::mt19937 engine(5);
+    std::normal_distribution<float> normal;
+    for (std::size_t const count : std::vector<std::size_t>{64, 100, 256, 512, 1000})
+        for (std::size_t const step : std::vector<std::size_t>{1, 4, 8, 16, 32, 64})
+            for (std::size_t const from : std::vector<std::size_t>{0, 3, count / 2, count - 1}) {
+                std::vector<float> scores(count);
+                for (float& s : scores) s = normal(engine);
+                for (std::size_t i = 0; i < 16; ++i)
+                    scores[(from + i * step) % count] += 10; // in few columns, or in one
+                for (index_t const keep : {1, 2, 4, 5, 8, 9, 16})
+                    REQUIRE(chosen(scores, keep) == wanted(scores, keep));
+            }
+}
+
+TEST_CASE("select: rows of infinities") {
+    float const infinity = std::numeric_limits<float>::infinity();
+    for (float const all : {infinity, -infinity})
+        for (index_t const keep : {1, 3, 8, 16}) {
+            std::vector<float> scores(128, all);
+            REQUIRE(chosen(scores, keep) == wanted(scores, keep));
+            for (std::size_t i = 5; i < 128; i += 31) scores[i] = 1;
+            REQUIRE(chosen(scores, keep) == wanted(scores, keep));
+        }
 }

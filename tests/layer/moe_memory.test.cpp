@@ -7,6 +7,12 @@
 
 #include "layer/moe_held.hpp"
 #include "prytany/exec/thread_pool.hpp"
+#include "prytany/layer/merged.hpp"
+#include "prytany/layer/residual/robust.hpp"
+#include "prytany/layer/soft.hpp"
+#include "prytany/layer/stepped.hpp"
+#include "prytany/router/head_gate.hpp"
+#include "prytany/router/score/linear.hpp"
 
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 #define COUNTS_ALIGNED 0
@@ -88,6 +94,23 @@ void allocates_nothing(Executor&& pool) {
     CHECK(ws.bytes() == bytes);
 }
 
+// What a call needs beside rows, out, workspace and pool: `held`, or a carry.
+template <class Layer, class Begin, class Executor>
+void mixing_allocates_nothing(Layer layer, Begin&& begin, Executor&& pool) {
+    numbers::fill(layer);
+    index_t const most = 33, model = layer.sizes().model;
+    auto const x = rows::normal(most, model, 3);
+    rows y(most, model);
+    workspace ws;
+    ws.reserve(layer, most, pool);
+    std::size_t const before = allocations.load();
+    for (index_t call = 0; call < 300; ++call) {
+        index_t const tokens = call % (most + 1);
+        begin(layer, input{x.view().part(0, tokens)}, y.view().part(0, tokens), ws, pool);
+    }
+    CHECK(allocations.load() == before);
+}
+
 } // namespace
 
 TEST_CASE("moe: the count of allocations counts") {
@@ -159,4 +182,27 @@ TEST_CASE("moe: reserved memory ends where its use ends") {
         CHECK(used(layer, tokens + 1, 2) >= used(layer, tokens, 2));
         CHECK(used(other, tokens, 4) >= used(other, tokens, 1));
     }
+}
+
+TEST_CASE("soft, merged, stepped: after reserve calls allocate nothing") {
+    thread_pool pool(3);
+    auto const both = [&](auto layer, auto&& f) {
+        mixing_allocates_nothing(layer, f, sequential{});
+        mixing_allocates_nothing(layer, f, pool);
+    };
+    using soft_slots = soft<shape{33, 17, 7}, ffn{gelu, biases}>;
+    both(soft_slots({}, {.slots = 2}), [](auto const& layer, input const& in, auto out, auto& ws,
+                                          auto& p) { layer.forward(in, out, ws, p); });
+    using one_expert = merged<shape{33, 17, 7}, linear{}, ffn{gelu, biases}>;
+    one_expert const merging({}, {.segment = 5});
+    one_expert::held held(merging);
+    both(merging, [&](auto const& layer, input const& in, auto out, auto& ws, auto& p) {
+        layer.forward(in, out, held, ws, p);
+    });
+    using heads = moe<shape{33, 17, 7}, head_gate{.shared = 2, .k = 2}, ffn{gelu, biases}>;
+    depth_memory<robust> memory(33, 33);
+    both(stepped<heads, robust{}>{},
+         [&](auto const& layer, input const& in, auto out, auto& ws, auto& p) {
+             layer.forward(in, out, memory.start(in.tokens()), ws, p);
+         });
 }

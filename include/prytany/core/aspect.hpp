@@ -14,5 +14,7 @@ struct shared_format_aspect;
 struct gate_aspect;
 /// Whether a learned sigmoid weighs the shared experts.
 struct shared_gate_aspect;
+/// How many tokens an expert takes at most, and who is dropped.
+struct capacity_aspect;
 
 } // namespace prytany::inline PRYTANY_ABI

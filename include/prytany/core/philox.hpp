@@ -12,7 +12,7 @@ namespace prytany::inline PRYTANY_ABI {
 
 /// Philox4x32-10: four random words for each counter.
 ///
-///     ten rounds of (c₀, c₁, c₂, c₃) ← (hi(M₁c₂) ^ c₁ ^ k₀, lo(M₁c₂), hi(M₀c₀) ^ c₃ ^ k₁, lo(M₀c₀))
+///     ten rounds of c ← (hi(M₁c₂) ^ c₁ ^ k₀, lo(M₁c₂), hi(M₀c₀) ^ c₃ ^ k₁, lo(M₀c₀))
 ///
 /// Source    Salmon, Moraes, Dror, Shaw 2011, "Parallel random numbers: as easy as 1, 2, 3", §3.3
 /// Test      tests/core/philox.test.cpp

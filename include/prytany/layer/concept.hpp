@@ -52,7 +52,7 @@ concept has_forward = requires(L const& layer, input const& in, matrix_view<floa
 
 /// A Mixture-of-Experts layer: rows in, rows out, its weights by name.
 ///
-/// Models    moe, any_layer
+/// Models    moe, any_layer, mixed, soft, merged
 /// Test      tests/layer/concept.test.cpp, tests/conformance/layer.test.cpp
 template <class L>
 concept moe_layer = has_sizes<L> && has_visits<L> && has_layer_scratch<L> && has_forward<L>;

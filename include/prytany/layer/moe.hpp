@@ -27,8 +27,9 @@ namespace detail {
 struct shared_like_routed {
     using aspect = shared_format_aspect;
 };
-struct no_shared_gate {
-    using aspect = shared_gate_aspect;
+struct uncapped {
+    using aspect = capacity_aspect;
+    static constexpr bool drops() noexcept { return false; }
 };
 /// What only the type can tell is judged at compile time; the constructor judges the rest.
 template <class R>
@@ -40,10 +41,11 @@ constexpr bool fits(R const& router, shape const& size) {
 } // namespace detail
 
 /// The run-time numbers of a layer, by role.
-template <class Router, class Expert>
+template <class Router, class Expert, class Capacity = nothing>
 struct moe_params {
     params_of<Router> router{};
     typename Expert::params expert{};
+    [[no_unique_address]] params_of<Capacity> capacity{};
 };
 
 /// A Mixture-of-Experts layer: a shape, a router, an expert kind, then options in any order.
@@ -69,9 +71,12 @@ class moe {
                   "moe: shared_as is given twice; keep one");
     static_assert(options_for<shared_gate_aspect, Options...> <= 1,
                   "moe: shared_gate is given twice; keep one");
+    static_assert(options_for<capacity_aspect, Options...> <= 1,
+                  "moe: two capacities are given; keep one");
     static_assert(options_for<format_aspect, Options...> +
                           options_for<shared_format_aspect, Options...> +
-                          options_for<shared_gate_aspect, Options...> ==
+                          options_for<shared_gate_aspect, Options...> +
+                          options_for<capacity_aspect, Options...> ==
                       int{sizeof...(Options)},
                   "moe: an option for an aspect that this layer does not have");
     static_assert(detail::fits(Router, Fixed),
@@ -83,6 +88,10 @@ class moe {
     using S = kind_of<own_scorer>;
     static constexpr bool scores = !std::same_as<S, nothing>;
     static constexpr bool gated_shared = options_for<shared_gate_aspect, Options...> == 1;
+    static constexpr auto capacity = option_for<capacity_aspect, detail::uncapped{}, Options...>;
+    static constexpr bool drops = capacity.drops();
+    using C = kind_of<capacity>;
+    static constexpr bool token_by_token = Router.promise().sees == scope::token;
     static constexpr auto format = option_for<format_aspect, dense<float>{}, Options...>;
     static_assert(weight_format<kind_of<format>>);
     static constexpr auto shared_format = [] {
@@ -104,9 +113,14 @@ class moe {
 public:
     /// Whether the layer runs in two phases over tiles; if not, expert by expert.
     static constexpr bool tiled = tiled_expert<E>;
-    static constexpr promises promise = Router.promise();
+    /// That of the router, unless a full expert makes tokens depend on each other.
+    static constexpr promises promise = [] {
+        promises own = Router.promise();
+        if (drops) own.sees = scope::batch, own.causal = own.unit_sum = false;
+        return own;
+    }();
 
-    using params = moe_params<R, E>;
+    using params = moe_params<R, E, C>;
     /// The memory of one call.
     struct scratch {
         prytany::plan plan;
@@ -114,6 +128,7 @@ public:
         matrix_view<kernel::input_of<format>> read, read_inner; // what products read, if rounded
         matrix_view<kernel::input_of<shared_format>> shared_read, shared_read_inner;
         std::span<scratch_of<R>> router;
+        [[no_unique_address]] scratch_of<C> capacity;
         std::span<typename E::scratch> expert;
         std::span<std::int32_t> present; // the tokens that are not masked
         std::span<float> shared_weights;
@@ -128,6 +143,7 @@ public:
             throw error("experts per token (k)", "1 to " + std::to_string(size_.experts()),
                         most == dynamic ? "none" : std::to_string(most));
         check_router(Router, sizes(), params_.router);
+        if constexpr (drops) capacity.check(params_.capacity);
         for_each_tensor([](auto const& t) { t.allocate(); });
     }
 
@@ -161,7 +177,8 @@ public:
         room.present = memory.take<std::int32_t>(tokens);
         if constexpr (scores) room.logits = memory.take<float>(tokens, size.experts);
         if constexpr (gated_shared) room.shared_weights = memory.take<float>(tokens);
-        index_t const routers = promise.sees == scope::token ? workers : 1;
+        if constexpr (drops) room.capacity.lay_out(memory, tokens, most, size.experts);
+        index_t const routers = token_by_token ? workers : 1;
         room.router = memory.take<scratch_of<R>>(routers);
         for (index_t w = 0; w < routers; ++w) {
             scratch_of<R> own{};
@@ -206,7 +223,7 @@ public:
     void forward(input const& in, matrix_view<float> out, workspace& ws, X&& pool,
                  Observer&& watch = {}) const {
         detail::check_call(in, out, size_.model());
-        require_input(Router, in);
+        require_input(Router, in, sizes(), params_.router);
         ws.reserve(*this, in.tokens(), pool);
         arena memory = ws.open();
         scratch room{};
@@ -282,7 +299,7 @@ private:
         index_t const tokens = in.tokens();
         room.plan.open();
         auto const some = [&](index_t first, index_t count, index_t worker) {
-            seen mine{in.part(first, count)};
+            seen mine{count == tokens ? in : in.part(first, count)};
             if constexpr (scores) {
                 auto const logits = room.logits.part(first, count);
                 nothing none;
@@ -304,14 +321,14 @@ private:
                 }
         };
         constexpr index_t least = 8; // tokens that are worth a worker's while
-        index_t const cuts =
-            promise.sees == scope::token ? std::min(pool.width() * 2, tokens / least) : 1;
+        index_t const cuts = token_by_token ? std::min(pool.width() * 2, tokens / least) : 1;
         if (cuts <= 1) some(0, tokens, 0);
         else
             pool.for_each(cuts, [&](index_t i, index_t worker) {
                 index_t const first = tokens * i / cuts;
                 some(first, tokens * (i + 1) / cuts - first, worker);
             });
+        if constexpr (drops) capacity.apply(room.plan, in, params_.capacity, room.capacity);
         room.plan.close();
     }
     /// The rows that the shared experts read: all of them, or those that are not masked.

@@ -80,8 +80,8 @@ concept has_select = requires(seen const& in, kit<P{}> own, plan& out) {
 ///
 /// Optional: `scorer()`, the policy that makes its logits; `scratch` with `lay_out(arena, shape,
 /// tokens)`; `check(shape, params)`, which throws what is wrong with run-time numbers; `require(
-/// input)`, which throws what a call lacks.
-/// Models    top_k, biased, scored
+/// input)` or `require(input, shape, params)`, which throws what a call lacks.
+/// Models    everything in router/ that chooses
 /// Test      tests/router/concept.test.cpp, tests/conformance/router.test.cpp
 template <class P>
 concept router_policy = has_params<P> && has_slots<P> && has_promise<P> && has_select<P>;
@@ -97,7 +97,8 @@ concept has_score = requires(matrix_view<float const> rows, kit<S{}> own,
 
 /// A structural value that turns rows into logits: [tokens, model] → [tokens, experts].
 ///
-/// Models    linear
+/// Optional: `check(shape)`, which throws what is wrong with its sizes.
+/// Models    everything in router/score/
 /// Test      tests/router/score/linear.test.cpp
 template <class S>
 concept scorer = has_score<S>;
@@ -126,9 +127,10 @@ void check_router(P const& policy, shape const& size, params_of<P> const& own) {
 
 /// Throws what a call lacks that a router, or what it wraps, needs.
 template <class P>
-void require_input(P const& policy, input const& in) {
-    if constexpr (requires { policy.require(in); }) policy.require(in);
-    if constexpr (wraps_router<P>) require_input(policy.router, in);
+void require_input(P const& policy, input const& in, shape const& size, params_of<P> const& own) {
+    if constexpr (requires { policy.require(in, size, own); }) policy.require(in, size, own);
+    else if constexpr (requires { policy.require(in); }) policy.require(in);
+    if constexpr (wraps_router<P>) require_input(policy.router, in, size, own.router);
 }
 
 } // namespace prytany::inline PRYTANY_ABI

@@ -13,7 +13,7 @@ namespace prytany::inline PRYTANY_ABI {
 /// Models    router_policy
 /// Writes    what the inner router writes
 /// Compile   the scorer, the inner router        Run   its params, as `router`
-/// Throws    never
+/// Throws    what the scorer's check(shape) throws, at construction
 /// Test      tests/router/scored.test.cpp
 template <scorer S, router_policy R>
 struct scored {
@@ -28,6 +28,9 @@ struct scored {
         return router.slots(size, own.router);
     }
     constexpr promises promise() const { return router.promise(); }
+    void check(shape const& size, params const&) const {
+        if constexpr (requires { score.check(size); }) score.check(size);
+    }
     template <auto My>
     static void select(seen const& in, kit<My> own, plan& out) noexcept {
         R::select(in, own.router(), out);

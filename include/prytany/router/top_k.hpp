@@ -12,38 +12,58 @@
 #include "prytany/core/error.hpp"
 #include "prytany/kernel/select.hpp"
 #include "prytany/router/concept.hpp"
+#include "prytany/router/detail/score_functions.hpp"
 #include "prytany/router/score/linear.hpp"
 
 namespace prytany::inline PRYTANY_ABI {
 
-/// What makes a logit a weight: softmax over all experts, or each expert's own sigmoid.
-enum class scoring { softmax, sigmoid };
+// g++ 12 says that an enumerator of a scoped enumeration hides the activation of the same name.
+#if defined(__GNUC__) && !defined(__clang__)
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wshadow"
+#endif
+/// What makes a logit a score p:
+///
+///     softmax: e^(s / t) / Σ e^(s / t)    sigmoid: σ(s)    relu: max(s, 0)
+///     sqrt_softplus: √log(1 + e^s)        identity: s, of either sign
+enum class scoring { softmax, sigmoid, relu, sqrt_softplus, identity };
+#if defined(__GNUC__) && !defined(__clang__)
+#pragma GCC diagnostic pop
+#endif
+
+/// What the weights of the chosen are made of, times `scale`:
+///
+///     score: p_e, renormalised p_e / Σ_S p    softmax: e^(s_e / t) / Σ_S e^(s / t)
+///     sigmoid: σ(s_e)                         unit: 1
+enum class weighing { score, softmax, sigmoid, unit };
 
 /// How a group of experts is scored: by its best member, or by the sum of its two best.
 enum class group_score { best, two_best };
 
 /// Keeps, for every token, the k experts with the largest score.
 ///
-///     p = softmax(s / t) or σ(s);   S = k largest of p + bias, within the best groups
+///     S = k largest of p + bias, within the best groups
 ///     w_e = scale · p_e,   renormalised: w_e = scale · p_e / Σ_S p      e ∈ S
 ///
 /// Source    Shazeer et al. 2017, eq. 3–5, arXiv:1701.06538; groups: DeepSeek-V2, arXiv:2405.04434,
 ///           §2.2.2 (best), DeepSeek-V3, arXiv:2412.19437, §2.1.2 (two_best, bias)
 /// Models    router_policy
 /// Writes    exactly k slots a token; renormalised weights sum to `scale` within 1e-6
-/// Ties      the lower expert number wins; NaN is chosen last; -inf is listed, weighs 0, is not run
-/// Cost      O(experts · k) a token; no allocation
-/// Compile   k, score, group        Run   k, renormalise, scale, temperature, groups, kept_groups
-/// Throws    error at construction: k, groups, temperature, scale out of range
+/// Ties      the lower expert number wins; NaN is chosen last; -inf, and by `relu` what weighs 0,
+///           is listed and not run
+/// Cost      O(experts + k²) a token, O(experts · k) at worst; no allocation
+/// Compile   k, score, group, weight        Run   k, renormalise, scale, temperature, groups
+/// Throws    error at construction: numbers out of range, shares of `identity`
 /// Example   examples/first_layer.cpp        Test   tests/router/top_k.test.cpp
 struct top_k {
     index_t k = dynamic;
     scoring score = scoring::softmax;
     group_score group = group_score::best;
+    weighing weight = weighing::score;
 
     struct params {
         index_t k = dynamic;
-        bool renormalise = true; ///< softmax over the chosen alone: softmax after selection
+        bool renormalise = true; ///< scores become shares of the chosen: softmax after selection
         float scale = 1.0f;
         float temperature = 1.0f;
         index_t groups = 1;      ///< neighbouring experts form equal groups
@@ -51,10 +71,12 @@ struct top_k {
     };
     struct scratch {
         std::span<float> scores;
-        std::span<std::uint64_t> keys, best;
+        std::span<float> parts; // of the weights of the chosen
+        std::span<std::uint64_t> groups, best;
         void lay_out(arena& memory, shape const& size, index_t) {
             scores = memory.take<float>(size.experts);
-            keys = memory.take<std::uint64_t>(size.experts);
+            parts = memory.take<float>(size.experts);
+            groups = memory.take<std::uint64_t>(size.experts);
             best = memory.take<std::uint64_t>(size.experts);
         }
     };
@@ -63,7 +85,9 @@ struct top_k {
     constexpr index_t slots(shape const&, params const& own) const {
         return k != dynamic ? k : own.k;
     }
-    constexpr promises promise() const { return {.unit_sum = false}; }
+    constexpr promises promise() const {
+        return {.positive = score != scoring::identity || weight != weighing::score};
+    }
     void check(shape const& size, params const& own) const {
         auto const text = [](index_t n) { return std::to_string(n); };
         if (k != dynamic && own.k != dynamic && own.k != k)
@@ -73,6 +97,8 @@ struct top_k {
                         std::to_string(own.temperature));
         if (!std::isfinite(own.scale))
             throw error("top_k.scale", "a finite number", std::to_string(own.scale));
+        if (weight == weighing::score && score == scoring::identity && own.renormalise)
+            throw error("top_k.renormalise", "false: scores of either sign have no shares", "true");
         if (own.groups < 1 || size.experts % own.groups != 0)
             throw error("top_k.groups", "a divisor of " + text(size.experts) + " experts",
                         text(own.groups));
@@ -89,8 +115,8 @@ struct top_k {
         index_t const keep = My.k != dynamic ? My.k : own.params.k;
         for (index_t t = 0; t < in.logits.rows; ++t) {
             float const* const logits = in.logits.row(t);
-            rank<My>(logits, in, t, own.params, own.scratch);
-            kernel::largest(own.scratch.keys.data(), in.logits.cols, keep, own.scratch.best.data());
+            choose<My>(what_chooses<My>(in, t, own.params, own.scratch), in.logits.cols, keep,
+                       own.params, own.scratch);
             weigh<My>(logits, in.logits.cols, keep, own, t, out);
         }
     }
@@ -98,28 +124,50 @@ struct top_k {
 private:
     static constexpr float infinity = std::numeric_limits<float>::infinity();
 
-    static float sigmoid(float x) noexcept { return 1.0f / (1.0f + std::exp(-x)); }
-    /// log σ(x), exact where σ(x) itself is 0 or 1.
-    static float log_sigmoid(float x) noexcept {
-        return std::min(x, 0.0f) - std::log1p(std::exp(-std::abs(x)));
-    }
     /// The largest number of a row, -inf when there is none.
     static float top_of(float const* logits, index_t count) noexcept {
         float top = -infinity;
         for (index_t e = 0; e < count; ++e) top = logits[e] > top ? logits[e] : top;
         return top;
     }
-    /// e^((s - top) / t), where +inf shares with +inf alone.
-    static float raised(float logit, float top, float temperature) noexcept {
-        if (logit == top) return 1.0f;
-        return std::exp((logit - top) / temperature);
+    /// The scores of a whole row.
+    template <auto My>
+    static void score_all(float const* logits, index_t experts, float temperature,
+                          float* scores) noexcept {
+        if constexpr (My.score == scoring::softmax) {
+            float const top = top_of(logits, experts);
+            auto const whole = static_cast<float>(
+                detail::softmax_ratios(logits, experts, top, temperature, scores));
+            for (index_t e = 0; e < experts; ++e) scores[e] /= whole;
+        } else {
+            for (index_t e = 0; e < experts; ++e) scores[e] = score_of<My.score>(logits[e]);
+        }
+    }
+    /// The score of one logit that needs no other.
+    template <scoring Score>
+    static float score_of(float z) noexcept {
+        if constexpr (Score == scoring::sigmoid) return detail::sigmoid(z);
+        else if constexpr (Score == scoring::relu) return detail::relu(z);
+        else if constexpr (Score == scoring::sqrt_softplus) return detail::sqrt_softplus(z);
+        else return z;
+    }
+    /// A score over that of the largest logit chosen.
+    template <scoring Score>
+    static float ratio(float z, float top, float temperature) noexcept {
+        if constexpr (Score == scoring::softmax) return detail::softmax_ratio(z, top, temperature);
+        else if constexpr (Score == scoring::sigmoid) return detail::sigmoid_ratio(z, top);
+        else if constexpr (Score == scoring::relu) return detail::relu_ratio(z, top);
+        else if constexpr (Score == scoring::sqrt_softplus)
+            return detail::sqrt_softplus_ratio(z, top);
+        else return z;
     }
 
-    /// The keys that choose: by the logits where their order is that of the scores, else by scores.
+    /// What chooses: the logits where their order is that of the scores, else the scores.
     template <auto My>
-    static void rank(float const* logits, seen const& in, index_t token, params const& own,
-                     scratch& room) noexcept {
+    static float const* what_chooses(seen const& in, index_t token, params const& own,
+                                     scratch& room) noexcept {
         index_t const experts = in.logits.cols;
+        float const* const logits = in.logits.row(token);
         float* const scores = room.scores.data();
         bool const biased = !in.bias.empty();
         bool const summed = My.group == group_score::two_best && own.groups > 1;
@@ -130,88 +178,89 @@ private:
                 scores[e] = chosen_by[e] + in.bias[static_cast<std::size_t>(e)];
             chosen_by = scores;
         } else if (!ranked && (biased || summed)) {
-            if constexpr (My.score == scoring::sigmoid) {
-                for (index_t e = 0; e < experts; ++e) scores[e] = sigmoid(logits[e]);
-            } else {
-                float const top = top_of(logits, experts);
-                double total = 0;
-                for (index_t e = 0; e < experts; ++e) {
-                    scores[e] = raised(logits[e], top, own.temperature);
-                    if (scores[e] > 0) total += scores[e];
-                }
-                auto const whole = static_cast<float>(total);
-                for (index_t e = 0; e < experts; ++e) scores[e] /= whole;
-            }
+            score_all<My>(logits, experts, own.temperature, scores);
             if (biased)
                 for (index_t e = 0; e < experts; ++e)
                     scores[e] += in.bias[static_cast<std::size_t>(e)];
             chosen_by = scores;
         }
-        for (index_t e = 0; e < experts; ++e)
-            room.keys[static_cast<std::size_t>(e)] = kernel::rank_key(chosen_by[e], e);
-        if (own.kept_groups < own.groups) refuse_groups<My>(chosen_by, experts, own, room);
+        return chosen_by;
     }
 
-    /// Refuses the experts outside the best groups.
+    /// The keys of the best, within the best groups; `scores` may be those of the scratch.
     template <auto My>
-    static void refuse_groups(float const* scores, index_t experts, params const& own,
-                              scratch& room) noexcept {
+    static void choose(float const* scores, index_t experts, index_t keep, params const& own,
+                       scratch& room) noexcept {
+        std::uint64_t* const best = room.best.data();
+        if (own.kept_groups == own.groups) return kernel::best_of(scores, experts, keep, best);
         index_t const size = experts / own.groups;
-        std::uint64_t* const best = room.best.data(); // first the groups' keys, then the kept ones
-        std::uint64_t* const keys = room.keys.data();
-        for (index_t g = 0; g < own.groups; ++g) {
-            std::uint64_t two[2] = {};
-            index_t const of_two =
-                std::min<index_t>(size, My.group == group_score::two_best ? 2 : 1);
-            kernel::largest(keys + g * size, size, of_two, two);
-            float sums = 0;
-            for (index_t i = 0; i < of_two; ++i) sums += scores[kernel::index_of(two[i])];
-            best[g] = kernel::rank_key(sums, g);
+        std::uint64_t* const groups = room.groups.data();
+        for (index_t g = 0; g < own.groups; ++g)
+            groups[g] = kernel::rank_key(sum_of_group<My>(scores + g * size, size), g);
+        std::sort(groups, groups + own.groups, [](auto a, auto b) { return a > b; });
+        std::sort(groups, groups + own.kept_groups,
+                  [](auto a, auto b) { return kernel::index_of(a) < kernel::index_of(b); });
+        float* const open = room.scores.data(); // the kept groups, moved together
+        for (index_t i = 0; i < own.kept_groups; ++i)
+            if (float const* const from = scores + kernel::index_of(groups[i]) * size;
+                from != open + i * size)
+                std::copy(from, from + size, open + i * size);
+        kernel::best_of(open, own.kept_groups * size, keep, best);
+        for (index_t j = 0; j < keep; ++j) {
+            index_t const place = kernel::index_of(best[j]), group = place / size;
+            best[j] = kernel::rank_key(open[place],
+                                       kernel::index_of(groups[group]) * size + place % size);
         }
-        std::sort(best, best + own.groups, [](auto a, auto b) { return a > b; });
-        for (index_t i = own.kept_groups; i < own.groups; ++i) {
-            index_t const first = kernel::index_of(best[i]) * size;
-            for (index_t e = first; e < first + size; ++e) keys[e] = kernel::refused_key(e);
-        }
+    }
+    template <auto My>
+    static float sum_of_group(float const* scores, index_t size) noexcept {
+        std::uint64_t two[2] = {};
+        index_t const count = std::min<index_t>(size, My.group == group_score::two_best ? 2 : 1);
+        kernel::best_of(scores, size, count, two);
+        float sum = 0;
+        for (index_t i = 0; i < count; ++i) sum += scores[kernel::index_of(two[i])];
+        return sum;
     }
 
     /// Writes the chosen with their weights, each from its logit alone and the sum it is part of.
     template <auto My>
     static void weigh(float const* logits, index_t experts, index_t keep, kit<My> own,
                       index_t token, plan& out) noexcept {
+        constexpr bool by_score = My.weight == weighing::score;
+        constexpr scoring score = by_score                         ? My.score
+                                  : My.weight == weighing::softmax ? scoring::softmax
+                                                                   : scoring::sigmoid;
         params const& with = own.params;
         std::uint64_t const* const best = own.scratch.best.data();
-        float* const raised_to = own.scratch.scores.data();
+        float* const all = own.scratch.scores.data();
+        float* const parts = own.scratch.parts.data();
+        bool const shares = by_score ? with.renormalise : My.weight == weighing::softmax;
         float top = -infinity;
         double total = 0; // a float would lose many small weights one by one
         auto const logit_of = [&](index_t j) { return logits[kernel::index_of(best[j])]; };
-        if (My.score == scoring::softmax && !with.renormalise) {
+        if (score == scoring::softmax && !shares) {
             top = top_of(logits, experts);
-            for (index_t e = 0; e < experts; ++e) {
-                float const p = raised(logits[e], top, with.temperature);
-                if (p > 0) total += p;
-            }
+            total = detail::softmax_ratios(logits, experts, top, with.temperature, all);
         } else {
             for (index_t j = 0; j < keep; ++j) top = logit_of(j) > top ? logit_of(j) : top;
         }
-        bool const by_logs = My.score == scoring::sigmoid && with.renormalise;
         for (index_t j = 0; j < keep; ++j) {
             float const logit = logit_of(j);
-            if (by_logs)
-                raised_to[j] =
-                    logit == top ? 1.0f : std::exp(log_sigmoid(logit) - log_sigmoid(top));
-            else if (My.score == scoring::sigmoid) raised_to[j] = sigmoid(logit);
-            else raised_to[j] = raised(logit, top, with.temperature);
-            if (logit == -infinity) raised_to[j] = 0;
-            if (with.renormalise && raised_to[j] > 0) total += raised_to[j];
+            if (My.weight == weighing::unit) parts[j] = 1;
+            else if (score == scoring::softmax && !shares)
+                parts[j] = all[kernel::index_of(best[j])];
+            else if (shares) parts[j] = ratio<score>(logit, top, with.temperature);
+            else parts[j] = score_of<score>(logit);
+            if (logit == -infinity) parts[j] = 0;
+            if (shares && parts[j] > 0) total += parts[j];
         }
         auto const whole = static_cast<float>(total);
-        bool const divides = My.score == scoring::softmax || with.renormalise;
+        bool const divides = shares || score == scoring::softmax;
         for (index_t j = 0; j < keep; ++j) {
             index_t const expert = kernel::index_of(best[j]);
-            bool const idle = logits[expert] == -infinity;
-            float const weight =
-                idle ? 0.0f : with.scale * (divides ? raised_to[j] / whole : raised_to[j]);
+            bool const idle = logits[expert] == -infinity ||
+                              (by_score && My.score == scoring::relu && logits[expert] <= 0);
+            float const weight = idle ? 0.0f : with.scale * (divides ? parts[j] / whole : parts[j]);
             out.put(token, expert, weight, idle ? 1 : 0);
         }
     }

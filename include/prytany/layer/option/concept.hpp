@@ -12,7 +12,7 @@ namespace prytany::inline PRYTANY_ABI {
 /// A structural value for exactly one aspect of a layer.
 ///
 /// Models    dense (format_aspect), shared_as (shared_format_aspect), shared_gate
-///           (shared_gate_aspect)
+///           (shared_gate_aspect), capacity (capacity_aspect)
 /// Test      tests/layer/option/concept.test.cpp
 template <class O>
 concept layer_option = requires { typename O::aspect; } ||

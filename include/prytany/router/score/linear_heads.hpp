@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: MIT
+// Scores of attention heads: one linear map for shared heads, one for routed ones.
+#pragma once
+
+#include <algorithm>
+
+#include "prytany/format/tensor.hpp"
+#include "prytany/kernel/gemm.hpp"
+#include "prytany/router/concept.hpp"
+
+namespace prytany::inline PRYTANY_ABI {
+
+/// Scores the first `shared` heads by one matrix and all others by a second.
+///
+///     s = [x · S^T, x · R^T],   S [shared, model],   R [heads - shared, model]
+///
+/// One shared head needs no score: S is left out, its logit is 0.
+/// Source    Jin et al. 2024 (MoH), arXiv:2410.11842
+/// Models    scorer
+/// Writes    all logits, computed in float32
+/// Cost      O(tokens · heads · model); no allocation
+/// Compile   shared        Run   –
+/// Throws    never
+/// Test      tests/router/score/linear_heads.test.cpp
+struct linear_heads {
+    index_t shared = 0;
+
+    struct params {};
+    struct weights {
+        packed<dense<float>{}> shared, routed;
+    };
+    template <class Weights, class Visit>
+    void tensors(Weights& own, shape const& size, Visit&& visit) const {
+        if (shared > 1)
+            visit(tensor{tensor_name{"router", "shared"}, shared, size.model, &own.shared});
+        if (size.experts > shared)
+            visit(tensor{tensor_name{"router", "weight"}, size.experts - shared, size.model,
+                         &own.routed});
+    }
+    template <auto My>
+    static void score(matrix_view<float const> rows, kit<My> own,
+                      matrix_view<float> logits) noexcept {
+        if constexpr (My.shared == 1)
+            for (index_t t = 0; t < logits.rows; ++t) logits.row(t)[0] = 0.0f;
+        if constexpr (My.shared > 1) multiply(rows, own.weights.shared, logits, 0, My.shared);
+        multiply(rows, own.weights.routed, logits, My.shared, logits.cols);
+    }
+
+private:
+    /// The logits of heads [first, last).
+    static void multiply(matrix_view<float const> rows, packed<dense<float>{}> const& matrix,
+                         matrix_view<float> logits, index_t first, index_t last) noexcept {
+        auto const write = [&](index_t row, index_t panel, simd::float_pair sum) {
+            index_t const head = first + panel * panel_lanes;
+            simd::store_pair(logits.row(row) + head, sum, last - head);
+        };
+        kernel::multiply(kernel::picked_rows{rows.data, rows.stride}, rows.rows, matrix, 0,
+                         matrix.panels(), write);
+    }
+};
+
+} // namespace prytany::inline PRYTANY_ABI
