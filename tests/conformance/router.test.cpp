@@ -15,9 +15,8 @@ constexpr top_k deepseek{.k = 2, .score = scoring::sigmoid, .group = group_score
 
 } // namespace
 
-// What a correction adds to an expert at -inf, whose score is 0, may be more than another has.
 TEST_CASE("every router: biased and scored, around each other") {
-    constexpr properties::asks corrected{.unit_sum = true, .alone = false};
+    constexpr properties::asks corrected{.unit_sum = true};
     suite<biased{top_k{.k = 2}}>({}, corrected);
     suite<biased{deepseek}>({.router = {.groups = 3, .kept_groups = 2}}, corrected);
     suite<scored{linear{.biases = true}, by_sigmoid}>(

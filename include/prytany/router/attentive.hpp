@@ -64,6 +64,7 @@ struct attentive {
         detail::check_mix("attentive.mix", own.mix);
     }
     void require(input const& in) const {
+        if (in.tokens() == 0) return;
         if (in.attention.empty())
             throw error("attentive: input.attention", "a map for each head", "none");
         if (share != head_share::uniform && in.heads.size() != in.attention.size())

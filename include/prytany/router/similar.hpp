@@ -22,7 +22,8 @@ namespace prytany::inline PRYTANY_ABI {
 /// that softmax gives q back: all experts, or renormalised over the chosen. `mix` 0 is that router.
 /// Source    Graph of Tokens, §Similarity-Aware MoE
 /// Models    router_policy
-/// Writes    what the inner router writes; a mute token (`detail::mixture`) is left as it is
+/// Writes    what the inner router writes; a mute token (`detail::mixture`) is left as it is; an
+///           expert at -inf for a token alone may run for it, if tokens like it have it open
 /// Cost      O(tokens² · (model + experts)) a sequence in O(tokens · experts) memory, no allocation
 /// Compile   the inner router, Rank, causal: j ≤ i        Run   temperature, mix, router
 /// Throws    error at construction: temperature or mix out of range

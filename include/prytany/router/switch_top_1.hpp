@@ -15,8 +15,8 @@ namespace prytany::inline PRYTANY_ABI {
 ///
 ///     P = softmax(s);   e = argmax s;   w_e = P_e
 ///
-/// Never renormalised: a lone weight of 1 would teach the router nothing. The same slots as
-/// top_k{.k = 1}'s with `.renormalise = false`, with no memory of its own.
+/// Never renormalised: a lone weight of 1 would teach the router nothing. The expert of
+/// top_k{.k = 1} with `.renormalise = false`, and its weight but for rounding, without memory.
 /// Source    Fedus, Zoph, Shazeer 2021, §2.1, arXiv:2101.03961
 /// Models    router_policy
 /// Writes    one slot a token

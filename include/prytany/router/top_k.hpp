@@ -172,19 +172,14 @@ private:
         bool const biased = !in.bias.empty();
         bool const summed = My.group == group_score::two_best && own.groups > 1;
         bool const ranked = in.ranking.data != nullptr;
-        float const* chosen_by = ranked ? in.ranking.row(token) : logits;
-        if (ranked && biased) {
-            for (index_t e = 0; e < experts; ++e)
-                scores[e] = chosen_by[e] + in.bias[static_cast<std::size_t>(e)];
-            chosen_by = scores;
-        } else if (!ranked && (biased || summed)) {
-            score_all<My>(logits, experts, own.temperature, scores);
-            if (biased)
-                for (index_t e = 0; e < experts; ++e)
-                    scores[e] += in.bias[static_cast<std::size_t>(e)];
-            chosen_by = scores;
+        if (!ranked && !biased && !summed) return logits;
+        if (ranked) std::copy_n(in.ranking.row(token), experts, scores);
+        else score_all<My>(logits, experts, own.temperature, scores);
+        for (index_t e = 0; e < experts; ++e) {
+            if (biased) scores[e] += in.bias[static_cast<std::size_t>(e)];
+            if (logits[e] == -infinity) scores[e] = -infinity; // stays shut whatever is added
         }
-        return chosen_by;
+        return scores;
     }
 
     /// The keys of the best, within the best groups; `scores` may be those of the scratch.
@@ -217,8 +212,10 @@ private:
         std::uint64_t two[2] = {};
         index_t const count = std::min<index_t>(size, My.group == group_score::two_best ? 2 : 1);
         kernel::best_of(scores, size, count, two);
-        float sum = 0;
-        for (index_t i = 0; i < count; ++i) sum += scores[kernel::index_of(two[i])];
+        float sum = scores[kernel::index_of(two[0])];
+        if (count == 2) // a shut second adds nothing to an open first
+            if (float const second = scores[kernel::index_of(two[1])]; second != -infinity)
+                sum += second;
         return sum;
     }
 
