@@ -8,11 +8,11 @@
 
 using namespace prytany;
 
-constexpr index_t rows = 64, cols = 16384;
+constexpr index_t outputs = 64, inputs = 16384;
 
 /// Numbers in the shape of a bell, the same on every machine: sums of four uniform ones.
 std::vector<float> matrix() {
-    std::vector<float> all(static_cast<std::size_t>(rows * cols));
+    std::vector<float> all(static_cast<std::size_t>(outputs * inputs));
     std::uint32_t state = 1;
     for (float& w : all) {
         std::int32_t sum = 0;
@@ -27,11 +27,11 @@ std::vector<float> matrix() {
 
 template <auto Format>
 void show(char const* name, std::vector<float> const& from) {
-    packed<Format> weights(rows, cols);
-    std::vector<float> back(static_cast<std::size_t>(cols));
+    packed<Format> weights(outputs, inputs);
+    std::vector<float> back(static_cast<std::size_t>(inputs));
     double error = 0, all = 0;
-    for (index_t r = 0; r < rows; ++r) {
-        std::span const row(from.data() + r * cols, static_cast<std::size_t>(cols));
+    for (index_t r = 0; r < outputs; ++r) {
+        std::span const row(from.data() + r * inputs, static_cast<std::size_t>(inputs));
         weights.pack(r, row);
         weights.unpack(r, back);
         for (std::size_t k = 0; k < row.size(); ++k) {
@@ -41,7 +41,7 @@ void show(char const* name, std::vector<float> const& from) {
         }
     }
     std::printf("%-30s %5.2f bits a weight, square error %.1e\n", name,
-                8.0 * static_cast<double>(weights.bytes()) / double{rows * cols}, error / all);
+                8.0 * static_cast<double>(weights.bytes()) / double{outputs * inputs}, error / all);
 }
 
 int main() {

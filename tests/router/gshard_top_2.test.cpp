@@ -36,7 +36,7 @@ void keeps_below(std::vector<float> const& z, double chance) {
         auto in = call(row);
         in.first = token;
         bool const runs = slots_of(router(in))[0][1].tier == 0;
-        REQUIRE(runs == u < chance);
+        REQUIRE(runs == (u < chance));
         ++(runs ? kept : left);
     }
     CHECK(kept > 5);
