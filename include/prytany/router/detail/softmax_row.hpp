@@ -50,11 +50,12 @@ inline int idle_tier(float logit) noexcept {
 }
 
 /// What an expert is chosen by, where `share` weighs: its ranking or else its logit; with a bias,
-/// its ranking or else its share, plus the bias.
+/// its ranking or else its share, plus the bias. What is shut, at -inf, stays shut.
 inline float choosing(seen const& in, index_t token, index_t expert,
                       softmax_row const& share) noexcept {
     float const logit = in.logits.row(token)[expert];
     bool const ranked = in.ranking.data != nullptr;
+    if (idle_tier(logit) != 0) return logit;
     if (in.bias.empty()) return ranked ? in.ranking.row(token)[expert] : logit;
     float const bias = in.bias[static_cast<std::size_t>(expert)];
     return (ranked ? in.ranking.row(token)[expert] : share(logit)) + bias;
