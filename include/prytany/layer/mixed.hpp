@@ -2,7 +2,6 @@
 // A layer some of whose experts only copy the token or add a learned row.
 #pragma once
 
-#include <algorithm>
 #include <array>
 #include <cmath>
 #include <utility>
@@ -13,6 +12,7 @@
 #include "prytany/format/tensor.hpp"
 #include "prytany/kernel/gemm.hpp"
 #include "prytany/layer/concept.hpp"
+#include "prytany/layer/detail/schedule.hpp"
 
 namespace prytany::inline PRYTANY_ABI {
 
@@ -119,15 +119,10 @@ private:
 
     template <class X>
     void add_light(plan const& decided, input const& in, matrix_view<float> out, X&& pool) const {
-        constexpr index_t least = 32; // tokens that are worth a worker's while
-        index_t const tokens = in.tokens();
-        index_t const cuts = std::max<index_t>(1, std::min(pool.width(), tokens / least));
-        auto const some = [&](index_t i, index_t) {
-            for (index_t t = tokens * i / cuts; t < tokens * (i + 1) / cuts; ++t)
+        detail::over_tokens(in.tokens(), pool, [&](index_t first, index_t count) {
+            for (index_t t = first; t < first + count; ++t)
                 for (slot const s : decided.slots_of(t)) add_slot(s, in.rows.row(t), out.row(t));
-        };
-        if (cuts == 1) some(0, 0);
-        else pool.for_each(cuts, some);
+        });
     }
     void add_slot(slot const& s, float const* x, float* y) const noexcept {
         index_t const model = layer_.sizes().model;

@@ -2,13 +2,13 @@
 // A layer with its residual connection.
 #pragma once
 
-#include <algorithm>
 #include <string>
 #include <utility>
 
 #include "prytany/core/error.hpp"
 #include "prytany/layer/concept.hpp"
 #include "prytany/layer/detail/check_call.hpp"
+#include "prytany/layer/detail/schedule.hpp"
 #include "prytany/layer/residual/concept.hpp"
 
 namespace prytany::inline PRYTANY_ABI {
@@ -67,14 +67,14 @@ public:
                         dims_text(state.tokens, state.model));
         input read = in;
         if constexpr (enters<P>) {
-            over_rows(in.tokens(), pool, [&](index_t first, index_t count) {
+            detail::over_tokens(in.tokens(), pool, [&](index_t first, index_t count) {
                 carry some = state.part(first, count);
                 Residual.enter(params_, in.rows.part(first, count), some, some.ahead);
             });
             read.rows = state.ahead;
         }
         layer_.forward(read, out, ws, pool, watch);
-        over_rows(in.tokens(), pool, [&](index_t first, index_t count) {
+        detail::over_tokens(in.tokens(), pool, [&](index_t first, index_t count) {
             carry some = state.part(first, count);
             auto const sum = out.part(first, count);
             Residual.combine(params_, in.rows.part(first, count), sum, some, sum);
@@ -85,16 +85,6 @@ public:
 private:
     Layer layer_;
     [[no_unique_address]] params params_;
-
-    template <class X, class F>
-    static void over_rows(index_t tokens, X&& pool, F&& f) {
-        constexpr index_t least = 32; // tokens that are worth a worker's while
-        index_t const cuts = std::min(pool.width(), tokens / least);
-        if (cuts <= 1) return f(0, tokens);
-        pool.for_each(cuts, [&](index_t i, index_t) {
-            f(tokens * i / cuts, tokens * (i + 1) / cuts - tokens * i / cuts);
-        });
-    }
 };
 
 } // namespace prytany::inline PRYTANY_ABI

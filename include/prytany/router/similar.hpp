@@ -9,8 +9,8 @@
 
 #include "prytany/format/tensor.hpp"
 #include "prytany/kernel/dot.hpp"
-#include "prytany/kernel/gemm.hpp"
 #include "prytany/router/detail/mixture.hpp"
+#include "prytany/router/detail/project.hpp"
 
 namespace prytany::inline PRYTANY_ABI {
 
@@ -103,12 +103,7 @@ private:
     static matrix_view<float const> write_keys(seen const& in,
                                                packed<dense<float>{}> const& similarity,
                                                matrix_view<float> keys) noexcept {
-        kernel::multiply(kernel::picked_rows{in.rows.data, in.rows.stride}, in.tokens(), similarity,
-                         0, similarity.panels(),
-                         [&](index_t row, index_t panel, simd::float_pair sum) {
-                             index_t const at = panel * panel_lanes;
-                             simd::store_pair(keys.row(row) + at, sum, Rank - at);
-                         });
+        detail::project(in.rows, similarity, nullptr, keys.part(0, in.tokens()));
         return {keys.data, in.tokens(), Rank, keys.stride};
     }
     /// The products of the keys of tokens [from, to) with those of all, or of all before.

@@ -74,6 +74,18 @@ void over_rows_or_panels(X&& pool, index_t rows, index_t panels, F&& f) {
     });
 }
 
+/// Runs f(first token, tokens) for what is done token by token and costs little.
+template <class X, class F>
+void over_tokens(index_t tokens, X&& pool, F&& f) {
+    constexpr index_t least = 32; // tokens that are worth a worker's while
+    index_t const cuts = std::min(pool.width(), tokens / least);
+    if (cuts <= 1) return f(index_t{0}, tokens);
+    pool.for_each(cuts, [&](index_t i, index_t) {
+        index_t const first = tokens * i / cuts;
+        f(first, tokens * (i + 1) / cuts - first);
+    });
+}
+
 /// out += weight · sum, in one rounding.
 PRYTANY_INLINE void add_slot(float* out, float weight, simd::float_pair sum,
                              index_t count) noexcept {

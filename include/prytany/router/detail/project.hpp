@@ -11,13 +11,18 @@
 namespace prytany::inline PRYTANY_ABI {
 namespace detail {
 
+/// The numbers as they are.
+struct as_is {
+    simd::floats operator()(simd::floats x) const noexcept { return x; }
+};
+
 /// out = f(rows · M^T + b), in float32; the same bits for a row alone and among others.
 ///
 /// Pre       `rows` has M's columns, `out` no more columns than whole panels of M
 /// Test      tests/router/detail/project.test.cpp
-template <class F>
+template <class F = as_is>
 void project(matrix_view<float const> rows, packed<dense<float>{}> const& matrix,
-             column const* bias, matrix_view<float> out, F&& f) noexcept {
+             column const* bias, matrix_view<float> out, F const& f = {}) noexcept {
     auto const write = [&](index_t row, index_t panel, simd::float_pair sum) {
         index_t const first = panel * panel_lanes;
         if (bias != nullptr) {
@@ -29,11 +34,6 @@ void project(matrix_view<float const> rows, packed<dense<float>{}> const& matrix
     kernel::multiply(kernel::picked_rows{rows.data, rows.stride}, rows.rows, matrix, 0,
                      matrix.panels(), write);
 }
-inline void project(matrix_view<float const> rows, packed<dense<float>{}> const& matrix,
-                    column const* bias, matrix_view<float> out) noexcept {
-    project(rows, matrix, bias, out, [](simd::floats x) { return x; });
-}
-
 /// Calls use(f(rows · M^T + b), first row) for blocks of rows; a block lies on the stack.
 ///
 /// Pre       M has `Width` rows

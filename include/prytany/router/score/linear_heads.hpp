@@ -2,11 +2,9 @@
 // Scores of attention heads: one linear map for shared heads, one for routed ones.
 #pragma once
 
-#include <algorithm>
-
 #include "prytany/format/tensor.hpp"
-#include "prytany/kernel/gemm.hpp"
 #include "prytany/router/concept.hpp"
+#include "prytany/router/detail/project.hpp"
 
 namespace prytany::inline PRYTANY_ABI {
 
@@ -50,12 +48,8 @@ private:
     /// The logits of heads [first, last).
     static void multiply(matrix_view<float const> rows, packed<dense<float>{}> const& matrix,
                          matrix_view<float> logits, index_t first, index_t last) noexcept {
-        auto const write = [&](index_t row, index_t panel, simd::float_pair sum) {
-            index_t const head = first + panel * panel_lanes;
-            simd::store_pair(logits.row(row) + head, sum, last - head);
-        };
-        kernel::multiply(kernel::picked_rows{rows.data, rows.stride}, rows.rows, matrix, 0,
-                         matrix.panels(), write);
+        detail::project(rows, matrix, nullptr,
+                        {logits.data + first, logits.rows, last - first, logits.stride});
     }
 };
 
