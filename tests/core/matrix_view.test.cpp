@@ -50,6 +50,17 @@ TEST_CASE("matrix_view: a part is the same rows") {
     CHECK(m.part(7, 0).empty());
 }
 
+TEST_CASE("matrix_view: columns are those of every row, and none of no rows") {
+    std::vector<int> numbers(70);
+    matrix_view<int> const m(numbers.data(), 7, 4, 10);
+    auto const some = m.columns(1, 2);
+    CHECK(some.rows == 7);
+    CHECK(some.cols == 2);
+    for (index_t r = 0; r < 7; ++r) CHECK(some.row(r) == m.row(r) + 1);
+    CHECK(m.columns(4, 0).empty());
+    CHECK(matrix_view<int>(nullptr, 0, 4).columns(1, 3).data == nullptr);
+}
+
 TEST_CASE("matrix_view: empty without rows or without columns") {
     CHECK(matrix_view<float>().empty());
     CHECK(matrix_view<float>(nullptr, 0, 3).empty());

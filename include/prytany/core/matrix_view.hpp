@@ -43,6 +43,10 @@ struct matrix_view {
     constexpr matrix_view part(index_t first, index_t count) const noexcept {
         return {data + first * stride, count, cols, stride};
     }
+    /// `count` columns from column `first` on, of every row.
+    constexpr matrix_view columns(index_t first, index_t count) const noexcept {
+        return {rows == 0 ? data : data + first, rows, count, stride}; // no rows may mean no data
+    }
     constexpr operator matrix_view<T const>() const noexcept requires(!std::is_const_v<T>) {
         return {data, rows, cols, stride};
     }

@@ -48,8 +48,7 @@ private:
     /// The logits of heads [first, last).
     static void multiply(matrix_view<float const> rows, packed<dense<float>{}> const& matrix,
                          matrix_view<float> logits, index_t first, index_t last) noexcept {
-        detail::project(rows, matrix, nullptr,
-                        {logits.data + first, logits.rows, last - first, logits.stride});
+        detail::project(rows, matrix, nullptr, logits.columns(first, last - first));
     }
 };
 
