@@ -8,6 +8,12 @@
 #include <type_traits>
 #include <vector>
 
+#include "prytany/format/dense.hpp"
+#include "prytany/format/int4_blocks.hpp"
+#include "prytany/format/int8_blocks.hpp"
+#include "prytany/format/int8_rows.hpp"
+#include "prytany/format/mxfp4.hpp"
+#include "prytany/format/ternary.hpp"
 #include "support/catch.hpp"
 #include "twin/reference.hpp"
 
@@ -38,13 +44,13 @@ void means(int codes, float scale_of_format) {
     for (int c = 0; c < codes; ++c) {
         auto const u = bytes_of(meaning::unsigned_bytes(simd::repeat(c * 0x01010101)));
         for (int const byte : u) REQUIRE(byte == u[0]);
-        REQUIRE(u[0] - meaning::offset == meaning::signed_of[c]);
-        float const unit = meaning::unit * static_cast<float>(meaning::signed_of[c]);
+        REQUIRE(u[0] - meaning::offset == meaning::signed_of.of[c]);
+        float const unit = meaning::unit * static_cast<float>(meaning::signed_of.of[c]);
         REQUIRE(unit == Format.value(static_cast<std::uint8_t>(c),
                                      typename packed<Format>::scale(scale_of_format), 0));
         REQUIRE(u[0] >= 0);
         REQUIRE(2 * 127 * u[0] < 32768);
-        most = std::max(most, std::abs(meaning::signed_of[c]));
+        most = std::max(most, std::abs(meaning::signed_of.of[c]));
     }
     CHECK(127 * meaning::chunk / 2 * most < 32768);
     CHECK(meaning::chunk % packed<Format>::layout.step() == 0);

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 // Products with ternary weights and with four-bit floats.
 #include "kernel/coded_held.hpp"
+#include "prytany/format/mxfp4.hpp"
+#include "prytany/format/ternary.hpp"
 
 using namespace prytany;
 

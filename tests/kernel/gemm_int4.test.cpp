@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Products with 4-bit weights.
 #include "kernel/coded_held.hpp"
+#include "prytany/format/int4_blocks.hpp"
 
 using namespace prytany;
 

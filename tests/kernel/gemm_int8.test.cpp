@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 // Products with 8-bit weights.
 #include "kernel/coded_held.hpp"
+#include "prytany/format/int8_blocks.hpp"
+#include "prytany/format/int8_rows.hpp"
 
 using namespace prytany;
 

@@ -3,6 +3,11 @@
 
 #include <algorithm>
 
+#include "prytany/format/int4_blocks.hpp"
+#include "prytany/format/int8_blocks.hpp"
+#include "prytany/format/int8_rows.hpp"
+#include "prytany/format/mxfp4.hpp"
+#include "prytany/format/ternary.hpp"
 #include "prytany/kernel/gemm.hpp" // the tiles
 #include "support/catch.hpp"
 

@@ -8,6 +8,11 @@
 #include <vector>
 
 #include "prytany/core/buffer.hpp"
+#include "prytany/format/int4_blocks.hpp"
+#include "prytany/format/int8_blocks.hpp"
+#include "prytany/format/int8_rows.hpp"
+#include "prytany/format/mxfp4.hpp"
+#include "prytany/format/ternary.hpp"
 #include "support/catch.hpp"
 #include "twin/guarded.hpp"
 #include "twin/reference.hpp"

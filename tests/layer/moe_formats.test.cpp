@@ -4,6 +4,11 @@
 
 #include "layer/moe_held.hpp"
 #include "prytany/exec/thread_pool.hpp"
+#include "prytany/format/int4_blocks.hpp"
+#include "prytany/format/int8_blocks.hpp"
+#include "prytany/format/int8_rows.hpp"
+#include "prytany/format/mxfp4.hpp"
+#include "prytany/format/ternary.hpp"
 
 using namespace prytany;
 using numbers::at, numbers::rows, numbers::run, numbers::same_bits;

@@ -7,6 +7,8 @@
 
 #include "layer/moe_held.hpp"
 #include "prytany/exec/thread_pool.hpp"
+#include "prytany/format/int8_rows.hpp"
+#include "prytany/format/mxfp4.hpp"
 #include "prytany/layer/merged.hpp"
 #include "prytany/layer/residual/robust.hpp"
 #include "prytany/layer/soft.hpp"

@@ -3,7 +3,9 @@
 #pragma once
 
 #include <algorithm>
+#include <array>
 #include <cstdint>
+#include <numeric>
 #include <span>
 #include <string_view>
 
@@ -33,6 +35,13 @@ struct int4_blocks {
     using scale = f16;
     static constexpr std::string_view name() noexcept { return "int4_blocks"; }
     constexpr code_layout layout() const noexcept { return {4, size, sizeof(scale), zero_point}; }
+    static constexpr float unit = 1;
+    /// What each code stands for, in units of the scale, without the zero point.
+    constexpr std::array<std::int8_t, 16> levels() const noexcept {
+        std::array<std::int8_t, 16> all{};
+        std::iota(all.begin(), all.end(), static_cast<std::int8_t>(zero_point ? 0 : -8));
+        return all;
+    }
 
     static float factor(std::span<float const> row) noexcept {
         return detail::scale_unit(detail::magnitude(row));

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <cstdint>
 #include <span>
@@ -33,9 +34,11 @@ struct mxfp4 {
     using scale = bf16; ///< every E8M0 is one
     static constexpr std::string_view name() noexcept { return "mxfp4"; }
     static constexpr code_layout layout() noexcept { return {4, 32, sizeof(scale), false}; }
-    /// Twice the value of every code: whole numbers.
-    static constexpr std::int8_t twice[16] = {0, 1,  2,  3,  4,  6,  8,  12,
-                                              0, -1, -2, -3, -4, -6, -8, -12};
+    static constexpr float unit = 0.5f;
+    /// What each code stands for, in units of the scale.
+    static constexpr std::array<std::int8_t, 16> levels() noexcept {
+        return {0, 1, 2, 3, 4, 6, 8, 12, 0, -1, -2, -3, -4, -6, -8, -12};
+    }
 
     static float factor(std::span<float const> row) noexcept {
         float const most = detail::magnitude(row);
@@ -60,7 +63,7 @@ struct mxfp4 {
     }
     static constexpr std::uint8_t zero_code(int) noexcept { return 0; }
     static constexpr float value(std::uint8_t code, scale s, int) noexcept {
-        return static_cast<float>(twice[code]) * (0.5f * static_cast<float>(s));
+        return static_cast<float>(levels()[code]) * (unit * static_cast<float>(s));
     }
 
 private:

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
@@ -33,6 +34,9 @@ struct ternary {
     using scale = float; ///< of groups; there are none
     static constexpr std::string_view name() noexcept { return "ternary"; }
     static constexpr code_layout layout() noexcept { return {2, 0, 0, false}; }
+    static constexpr float unit = 1;
+    /// What each code stands for, in units of the factor.
+    static constexpr std::array<std::int8_t, 3> levels() noexcept { return {-1, 0, 1}; }
 
     static float factor(std::span<float const> row) noexcept { return absmean(row); }
     static detail::group_numbers<scale> round(std::span<float const> from, float factor,

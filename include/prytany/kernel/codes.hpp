@@ -2,17 +2,16 @@
 // How stored codes become numbers that a micro-kernel multiplies.
 #pragma once
 
+#include <algorithm>
 #include <array>
+#include <bit>
 #include <cstddef>
 #include <cstdint>
 #include <type_traits>
 
-#include "prytany/format/dense.hpp"
-#include "prytany/format/int4_blocks.hpp"
-#include "prytany/format/int8_blocks.hpp"
-#include "prytany/format/int8_rows.hpp"
-#include "prytany/format/mxfp4.hpp"
-#include "prytany/format/ternary.hpp"
+#include "prytany/format/activations.hpp"
+#include "prytany/format/codes.hpp"
+#include "prytany/format/concept.hpp"
 #include "prytany/simd/words.hpp"
 
 namespace prytany::inline PRYTANY_ABI {
@@ -57,39 +56,37 @@ using input_of = typename detail::input_element<Format>::type;
 /// `chunk` inputs are the most whose products with int8 activations one register of pairs sums:
 /// 127 · chunk / 2 · max |unsigned code - offset| < 2^15.
 template <auto Format>
-struct meaning;
+class meaning {
+    static constexpr auto levels = Format.levels();
+    struct table {
+        std::int8_t of[16] = {};
+        constexpr explicit table(int more) {
+            for (std::size_t i = 0; i < levels.size(); ++i)
+                of[i] = static_cast<std::int8_t>(levels[i] + more);
+        }
+    };
 
-template <int4_blocks Format>
-struct meaning<Format> {
-    static constexpr float unit = 1;
-    static constexpr int offset = Format.zero_point ? 0 : 8;
-    static constexpr index_t chunk = Format.zero_point || Format.size == 32 ? 32 : 64;
-    static constexpr std::int8_t signed_of[16] = {
-        0 - offset,  1 - offset,  2 - offset,  3 - offset, 4 - offset,  5 - offset,
-        6 - offset,  7 - offset,  8 - offset,  9 - offset, 10 - offset, 11 - offset,
-        12 - offset, 13 - offset, 14 - offset, 15 - offset};
-    static PRYTANY_INLINE simd::words unsigned_bytes(simd::words codes) noexcept { return codes; }
-};
-template <mxfp4 Format>
-struct meaning<Format> {
-    static constexpr float unit = 0.5f;
-    static constexpr int offset = 12;
-    static constexpr index_t chunk = 32;
-    static constexpr std::int8_t signed_of[16] = {0, 1,  2,  3,  4,  6,  8,  12,
-                                                  0, -1, -2, -3, -4, -6, -8, -12};
+public:
+    static constexpr float unit = Format.unit;
+    static constexpr int offset = -std::ranges::min(levels);
+    static constexpr table signed_of{0}, unsigned_of{offset};
+    static constexpr index_t chunk = [] {
+        int const most = std::max(offset, int{std::ranges::max(levels)});
+        auto const fits = std::bit_floor(static_cast<unsigned>(((2 << 15) - 1) / (127 * most)));
+        constexpr index_t group = packed<Format>::layout.group;
+        return group > 0 ? std::min<index_t>(fits, group) : index_t{fits};
+    }();
     static PRYTANY_INLINE simd::words unsigned_bytes(simd::words codes) noexcept {
-        static constexpr std::int8_t of[16] = {12, 13, 14, 15, 16, 18, 20, 24,
-                                               12, 11, 10, 9,  8,  6,  4,  0};
-        return simd::look_up(of, codes);
+        if constexpr (in_order()) return codes;
+        else return simd::look_up(unsigned_of.of, codes);
     }
-};
-template <ternary Format>
-struct meaning<Format> {
-    static constexpr float unit = 1;
-    static constexpr int offset = 1;
-    static constexpr index_t chunk = 512;
-    static constexpr std::int8_t signed_of[16] = {-1, 0, 1};
-    static PRYTANY_INLINE simd::words unsigned_bytes(simd::words codes) noexcept { return codes; }
+
+private:
+    static constexpr bool in_order() {
+        for (std::size_t i = 0; i < levels.size(); ++i)
+            if (unsigned_of.of[i] != static_cast<int>(i)) return false;
+        return true;
+    }
 };
 
 namespace detail {

@@ -129,7 +129,7 @@ private:
     template <std::size_t Four, class F>
     static PRYTANY_INLINE void four(std::byte const* from, simd::float_pair zeros, F& f) noexcept {
         auto const all = simd::load_words(again(from, from));
-        auto const& table = *again(&meaning<Format>::signed_of, from);
+        auto const& table = again(&meaning<Format>::signed_of, from)->of;
         auto const only = simd::load_words(again(&mask, from)->words);
         constexpr int shift = layout.bits * int{2 * Four};
         auto const codes = Four == 0 ? all : simd::shift_right<shift>(all);
