@@ -53,6 +53,30 @@ TEST_CASE("hard_gate: nothing but -inf is listed and not run, NaN only where all
     CHECK(one<summed>({none, none}) == list{{0, 1, 0}});
 }
 
+TEST_CASE("hard_gate: the solved gate of four environments; equal gates of one environment") {
+    auto const choose = []<class Router>(Router& router, std::vector<float> const& contexts) {
+        // W^T of the numbers of the literature
+        double const w[2][3] = {{-.519043, .390967, .493428}, {.519043, -.390967, .506572}};
+        rows z(static_cast<index_t>(contexts.size() / 2), 2);
+        for (index_t t = 0; t < z.count; ++t)
+            for (index_t e = 0; e < 2; ++e)
+                z.row(t)[e] =
+                    static_cast<float>(w[e][0] * double{contexts[at(2 * t)]} +
+                                       w[e][1] * double{contexts[at(2 * t + 1)]} + w[e][2]);
+        return slots_of(router(z.view()));
+    };
+    asked<single> one_of(2, 4);
+    asked<summed> sums(2, 4);
+    std::vector<float> const four{1, .1f, .9f, -.1f, -1, 0, -.8f, .2f};
+    auto const wanted = numbers::lists{{{1, 1, 0}}, {{1, 1, 0}}, {{0, 1, 0}}, {{0, 1, 0}}};
+    CHECK(choose(one_of, four) == wanted);
+    CHECK(choose(sums, four) == wanted);
+    // on the border of the two gates: one expert, or as released the sum of both
+    float const border = static_cast<float>(-(.506572 - .493428) / (2 * .519043));
+    CHECK(choose(one_of, {border, 0})[0].size() == 1);
+    CHECK(choose(sums, {border, 0})[0] == list{{0, 1, 0}, {1, 1, 0}});
+}
+
 TEST_CASE("hard_gate: parts of a batch, and many experts against a computation in double") {
     for (index_t const experts : {1, 2, 7, 64, 200}) {
         auto z = rows::normal(40, experts, at(experts));

@@ -129,6 +129,33 @@ TEST_CASE("steered: turned on in a group that is not kept, and past a bias") {
                   {2 * p / (p + q), 2 * q / (p + q)}, {0, 0});
 }
 
+TEST_CASE("steered: after bias, groups, renormalisation and scale, as in DeepSeek-V3") {
+    constexpr steered gate{biased{in_groups}};
+    constexpr double scale = 2.5;
+    std::vector<float> const z{2, 1, .5f, -1, 0, .3f, -3, -4};
+    auto const params = params_of<kind_of<gate>>{
+        .router = {.router = {.scale = float(scale), .groups = 4, .kept_groups = 2}}};
+    auto const steer = [&](std::vector<float> const& codes, bool pre_select = false) {
+        asked<gate> router(8, 1, params);
+        router.params.pre_select = pre_select;
+        set(router.weights.steering, codes);
+        set(router.weights.router.correction, {0, 0, 0, 0, 5, 0, 0, 0}); // group 2 is kept
+        return slots_of(router(matrix_view<float const>(z.data(), 1, 8)))[0];
+    };
+    double const p = sigmoid(2), q = sigmoid(.5), r = sigmoid(0);
+    auto const base = steer({});
+    require_slots(base, {4, 0}, {scale * r / (p + r), scale * p / (p + r)}, {0, 0});
+    require_slots(steer({off}), {4, 0}, {scale, 0}, {0, 1}); // the slot is lost
+    // off before the choice: group 0 is no longer among the two best, expert 2 of group 1 is next
+    require_slots(steer({off}, true), {4, 2}, {scale * r / (q + r), scale * q / (q + r)}, {0, 0});
+    // amplified: after the scale, the others keep every bit, the sum is no longer 2.5
+    for (float const factor : {2.0f, 64.0f, 512.0f}) {
+        auto const loud = steer({factor});
+        CHECK(loud[0] == base[0]);
+        CHECK(loud[1] == slot{0, base[1].weight * factor, 0});
+    }
+}
+
 TEST_CASE("steered: who gives way to what is on") {
     constexpr steered gate{top_k{.k = 2}};
     auto const experts = [](std::vector<slot> const& slots) {

@@ -5,6 +5,8 @@
 #include <limits>
 
 #include "conformance/numbers.hpp"
+#include "prytany/expert/ffn.hpp"
+#include "prytany/layer/moe.hpp"
 #include "prytany/router/top_k.hpp"
 #include "support/catch.hpp"
 
@@ -109,6 +111,94 @@ TEST_CASE("union_of_experts: all experts for all tokens with unit weights: the d
     asked<dense_block> router(4, 9);
     for (auto const& slots : slots_of(router(rows::normal(9, 4, 1).view())))
         CHECK(slots == std::vector<slot>{{0, 1}, {1, 1}, {2, 1}, {3, 1}});
+}
+
+TEST_CASE("union_of_experts: slices of a dense block, with biases, add up to the block") {
+    // every slice adds its output bias: the block has the sum of them
+    constexpr uoe all_slices{.k = 4, .weight = uoe::by::unit};
+    moe<shape{.model = 12, .hidden = 6, .experts = 4}, all_slices, ffn{swiglu, biases}> layer;
+    numbers::fill(layer, 3);
+    auto const w = numbers::twin_of(layer);
+    twin::ffn_weights block{twin::matrix(24, 12), twin::matrix(24, 12), twin::matrix(12, 24)};
+    block.down_bias = twin::row(12);
+    for (std::size_t e = 0; e < 4; ++e) {
+        auto const& own = w.experts[e];
+        for (std::size_t h = 0; h < 6; ++h) {
+            block.gate.set_row(6 * e + h, own.gate.row_of(h));
+            block.up.set_row(6 * e + h, own.up.row_of(h));
+            block.gate_bias.push_back(own.gate_bias[h]);
+            block.up_bias.push_back(own.up_bias[h]);
+            for (std::size_t c = 0; c < 12; ++c) block.down(c, 6 * e + h) = own.down(c, h);
+        }
+        for (std::size_t c = 0; c < 12; ++c) block.down_bias[c] += own.down_bias[c];
+    }
+    auto const x = rows::normal(9, 12, 4);
+    auto const got = numbers::run(layer, x);
+    std::vector<double> wanted;
+    for (index_t t = 0; t < 9; ++t) {
+        auto const y = twin::ffn(twin::doubles(x.row_of(t)), block, twin::gated(twin::silu));
+        wanted.insert(wanted.end(), y.begin(), y.end());
+    }
+    CHECK(twin::nmse(got, wanted) <= 1e-12);
+}
+
+TEST_CASE(
+    "union_of_experts: over a batch of one sequence, scores of a quarter and more are all 1") {
+    constexpr uoe batch{.k = 2, .normalise = uoe::over::batch};
+    auto const z = rows::normal(40, 4, 12, .3);
+    asked<batch> router(4, 40);
+    asked<uoe{.k = 2, .normalise = uoe::over::batch, .length = uoe::list::longest}> free(4, 40);
+    auto const got = slots_of(router(z.view())), all = slots_of(free(z.view()));
+    for (int e = 0; e < 4; ++e) {
+        auto const scored = list_of(all, e), taken = list_of(got, e);
+        for (auto const& [token, weight] : scored) {
+            double own = 0;
+            for (float const s : z.row_of(token)) own += std::exp(double{s});
+            own = std::exp(double{z.row_of(token)[at(e)]}) / own;
+            if (own > .2501) CHECK(weight == 1);
+            else CHECK(std::abs(weight - 1) <= 1e-7);
+        }
+        if (std::all_of(scored.begin(), scored.end(), [](auto s) { return s.second == 1; })) {
+            auto first = scored; // among ties: from the front
+            first.resize(std::min<std::size_t>(first.size(), 20));
+            CHECK(taken == first);
+        }
+    }
+    // far below, it is less: 1 - 1e-8 / G
+    auto const low = of(2, {0, -12});
+    asked<uoe{.k = 2, .normalise = uoe::over::batch, .length = uoe::list::longest}> both(2, 1);
+    double const g = 1 / (1 + std::exp(12.0));
+    CHECK(std::abs(slots_of(both(low.view()))[0][1].weight - g / (g + 1e-8)) <= 1e-5);
+}
+
+TEST_CASE("union_of_experts: the batch counts factor times its sequences, rounded down") {
+    for (auto const& [factor, whole] : std::vector<std::pair<float, float>>{
+             {.75f, 1.0f}, {1, 2}, {1.4f, 2}, {1.6f, 3}, {.4f, 0}}) {
+        asked<literal> router(2, 6, {.factor = factor});
+        auto const got = slots_of(router(with(golden, halves)));
+        for (auto const& [token, weight] :
+             std::vector<std::pair<int, double>>{{0, 2}, {2, 1.092898}, {5, .907102}}) {
+            auto const own = list_of(got, 0);
+            auto const it = std::find_if(own.begin(), own.end(),
+                                         [t = token](auto const& s) { return s.first == t; });
+            if (whole == 0) continue; // nobody scores
+            REQUIRE(it != own.end());
+            CHECK(std::abs(double{it->second} - weight / 2 * double{whole}) <= 2e-5);
+        }
+        if (whole == 0)
+            for (auto const& slots : got) CHECK(slots.empty());
+    }
+}
+
+TEST_CASE("union_of_experts: an expert's list is in the order of its tokens") {
+    asked<released> router(2, 6);
+    auto const& plan = router(with(golden, halves));
+    auto const list = [&](index_t e) {
+        auto const all = plan.tokens_of(e);
+        return std::vector<int>(all.begin(), all.end());
+    };
+    CHECK(list(0) == std::vector<int>{0, 2, 3, 5});
+    CHECK(list(1) == std::vector<int>{0, 1, 3, 4});
 }
 
 TEST_CASE("union_of_experts: an expert takes its share of patches, the best of them") {

@@ -5,6 +5,8 @@
 
 #include "conformance/archetypes.hpp"
 #include "conformance/numbers.hpp"
+#include "prytany/expert/ffn.hpp"
+#include "prytany/layer/moe.hpp"
 #include "prytany/router/top_k.hpp"
 #include "support/catch.hpp"
 
@@ -38,6 +40,26 @@ TEST_CASE("whole_sequence: the numbers of the specification, two slices added up
     asked<summed> router(3, 2);
     for (auto const& slots : slots_of(router(z.view())))
         CHECK(slots == std::vector<slot>{{0, 1}, {1, 1}});
+}
+
+TEST_CASE("whole_sequence: in a layer, each chosen slice runs the whole sequence, unweighted") {
+    moe<shape{.model = 8, .hidden = 5, .experts = 4}, summed, ffn{swiglu}> layer;
+    numbers::fill(layer, 8);
+    auto const w = numbers::twin_of(layer);
+    auto const x = rows::normal(7, 8, 9);
+    std::vector<double> mean(4);
+    for (index_t t = 0; t < 7; ++t) {
+        auto const z = twin::logits_of(twin::doubles(x.row_of(t)), w);
+        for (std::size_t e = 0; e < 4; ++e) mean[e] += z[e] / 7;
+    }
+    auto const best = twin::ranked(mean);
+    std::vector<double> wanted;
+    for (index_t t = 0; t < 7; ++t) {
+        auto const y = twin::moe(twin::doubles(x.row_of(t)), w, {{best[0], 1}, {best[1], 1}},
+                                 twin::gated(twin::silu));
+        wanted.insert(wanted.end(), y.begin(), y.end());
+    }
+    CHECK(twin::nmse(numbers::run(layer, x), wanted) <= 1e-12);
 }
 
 TEST_CASE("whole_sequence: every token has what the mean of its sequence would have") {

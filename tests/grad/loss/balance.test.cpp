@@ -2,6 +2,8 @@
 #include "prytany/grad/loss/balance.hpp"
 
 #include "grad/loss/fixture.hpp"
+#include "prytany/router/threshold.hpp"
+#include "prytany/router/top_p.hpp"
 #include "support/catch.hpp"
 
 using namespace prytany;
@@ -12,11 +14,40 @@ TEST_CASE("balance: the numbers of the literature") {
     written_plan const one(4, 1, chosen(f0, 1)), two(4, 2, chosen(f0, 2));
     CHECK(near(switch_balance(f0.view(), one), 1.796223));
     CHECK(near(balance(f0.view(), two), 1.383502));
+    CHECK(near(balance(f0.view(), two) / 2, 0.691751)); // P̄ is of tokens, not of slots
     CHECK(near(balance(f0.view(), two, per::token), 2.767004));
     CHECK(near(gshard(f0.view(), two), 1.796223)); // the first choices are those of k = 1
     written_plan const top_p(4, 2, {{{0, 0.609460f}}, {{0, 0.288651f}, {1, 0.261183f}}});
     CHECK(near(balance(f0.view(), top_p, per::token), 2.281613));
     CHECK(near(balance(f0.view(), top_p, per::slot), 1.521076));
+}
+
+TEST_CASE("balance: the slots of top_p and of XMoE") {
+    numbers::asked<top_p{}> as_needed(4, 2);
+    CHECK(near(balance(f0.view(), as_needed(f0.view()), per::token), 2.281613));
+    CHECK(near(balance(rows(2, 4).view(), as_needed(f0.view()), per::token), 1.5)); // slots a token
+    numbers::asked<threshold{}> x_moe(4, 2);
+    CHECK(near(gshard(f0.view(), x_moe(f0.view())), 1.796223)); // of seven slots the first two
+}
+
+TEST_CASE("balance: what a logit does to it, where counts stand still") {
+    written_plan const one(4, 1, chosen(f0, 1));
+    auto const got =
+        fixture::slopes(f0, [&](rows const& z) { return switch_balance(z.view(), one); });
+    CHECK(
+        near(got, {.476037, -.273291, -.165760, -.036986, .410664, -.150781, -.136433, -.123449}));
+    // (E / T) P_j (f_j - Σ f P), for any fractions
+    auto const z = rows::normal(3, 5, 4);
+    std::vector<double> const f{0.5, 0, 0.25, 0.25, 1};
+    auto const slopes =
+        fixture::slopes(z, [&](rows const& moved) { return balance(moved.view(), f); });
+    for (index_t t = 0; t < 3; ++t) {
+        auto const p = twin::probabilities(twin::doubles(z.row_of(t)), 1);
+        double mean = 0;
+        for (std::size_t j = 0; j < 5; ++j) mean += f[j] * p[j];
+        for (std::size_t j = 0; j < 5; ++j)
+            CHECK(near(slopes[fixture::at(t) * 5 + j], 5.0 / 3 * p[j] * (f[j] - mean)));
+    }
 }
 
 TEST_CASE("balance: the numbers of heads, where the optimum is k") {

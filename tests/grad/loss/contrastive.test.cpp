@@ -20,6 +20,12 @@ TEST_CASE("contrastive: the numbers of the literature") {
     written_plan const plan(3, 1, slots);
     CHECK(near(contrastive(tokens.view(), prototypes.view(), plan, 1), 0.374548));
     CHECK(near(contrastive(tokens.view(), prototypes.view(), plan), 1.377390e-05, 1e-9));
+    // of its logits at 0.07, in float only in this form
+    double const l[2][2] = {{13.912017, 2.228037}, {3.246137, 14.110900}};
+    double const by_hand =
+        (std::log1p(std::exp(l[0][1] - l[0][0])) + std::log1p(std::exp(l[1][0] - l[1][1]))) / 2;
+    CHECK(near(contrastive(tokens.view(), prototypes.view(), plan), by_hand, 1e-9));
+    CHECK(near(contrastive(tokens.view(), prototypes.view(), plan, 0.07), by_hand, 1e-9));
     // so cold that the power of a difference is no double
     auto const swapped = rows_with(2, 2, {0, 2, 1, 0});
     double const cold = contrastive(tokens.view(), swapped.view(), plan, 1e-4);

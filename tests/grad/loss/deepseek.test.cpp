@@ -20,6 +20,9 @@ TEST_CASE("deepseek: within a sequence, by normalised sigmoids") {
     CHECK(near(deepseek_v3_sequence(f0.view(), 2), 1.167004));
     double const mean = 2 * (0.309568 + 0.273934);
     CHECK(near(deepseek_v3_sequence(f0.view(), 2), mean, 2e-6));
+    double const of_three = 4.0 / 3 * (.309568 + .273934 + .246460);
+    CHECK(near(deepseek_v3_sequence(f0.view(), 3), of_three, 3e-6));
+    CHECK(near(deepseek_v3_sequence(f0.view(), 3), 4.0 / 3 * (1 - .170038), 2e-6));
     CHECK(near(deepseek_v3_sequence(rows(3, 4).view(), 4), 1, 1e-12));
 }
 

@@ -17,6 +17,11 @@ TEST_CASE("entropy: the numbers of the literature") {
     CHECK(near(entropy(rows(3, 4).view()), std::log(4.0), 1e-12));
 }
 
+TEST_CASE("entropy: what a logit does to it") {
+    auto const got = fixture::slopes(f0, [](rows const& z) { return entropy(z.view()); });
+    CHECK(near(got, {-.158222, .053897, .066688, .037637, -.019850, -.004902, .007381, .017371}));
+}
+
 TEST_CASE("mutual_information: minus what the experts tell of the tokens") {
     double marginal = 0;
     for (double const p : {0.449056, 0.242695, 0.186158, 0.122091}) marginal -= p * std::log(p);

@@ -71,8 +71,44 @@ struct padded {
         }
     }
 };
+/// The derivatives of a loss by every logit, from four points around each.
+template <class Loss>
+std::vector<double> slopes(rows const& z, Loss&& loss) {
+    constexpr float step = 1.0f / 64;
+    std::vector<double> all;
+    for (std::size_t i = 0; i < z.all.size(); ++i) {
+        auto const moved = [&](float by) {
+            rows other = z;
+            other.all[i] += by;
+            return double{loss(other)};
+        };
+        all.push_back((8 * (moved(step) - moved(-step)) - (moved(2 * step) - moved(-2 * step))) /
+                      (12 * double{step}));
+    }
+    return all;
+}
 inline bool near(double got, double wanted, double tolerance = 1e-6) {
     return std::abs(got - wanted) <= tolerance;
+}
+inline bool near(std::vector<double> const& got, std::vector<double> const& wanted,
+                 double tolerance = 1e-6) {
+    bool all = got.size() == wanted.size();
+    for (std::size_t i = 0; all && i < got.size(); ++i) all = near(got[i], wanted[i], tolerance);
+    return all;
+}
+/// The weights that each expert gets of a plan.
+inline std::vector<double> weights_of_each(prytany::plan const& closed) {
+    std::vector<double> sums(at(closed.experts()));
+    for (index_t t = 0; t < closed.tokens(); ++t)
+        for (slot const& s : closed.slots_of(t)) sums[at(s.expert)] += double{s.weight};
+    return sums;
+}
+/// variance / mean², over E or E - 1.
+inline double squared_cv(std::vector<double> const& all, double freedom) {
+    double mean = 0, squares = 0;
+    for (double const x : all) mean += x / static_cast<double>(all.size());
+    for (double const x : all) squares += (x - mean) * (x - mean);
+    return squares / (static_cast<double>(all.size()) - freedom) / (mean * mean);
 }
 
 } // namespace fixture

@@ -2,6 +2,7 @@
 #include "prytany/grad/loss/importance.hpp"
 
 #include "grad/loss/fixture.hpp"
+#include "prytany/router/every_expert.hpp"
 #include "support/catch.hpp"
 
 using namespace prytany;
@@ -15,6 +16,15 @@ TEST_CASE("importance: the numbers of the literature, with both variances") {
     CHECK(near(shazeer_importance(two) * 3 / 4, shazeer_importance(two, variance::population),
                1e-12));
     CHECK(near(v_moe_importance(f0.view()), 0.240452));
+}
+
+TEST_CASE("importance: of the sparse weights, or of all of the softmax") {
+    written_plan const two(4, 2, chosen(f0, 2));
+    CHECK(near(fixture::weights_of_each(two), {1.256038, .743962, 0, 0}));
+    numbers::asked<every_expert{}> router(4, 2);
+    auto const& all = router(f0.view());
+    CHECK(near(fixture::weights_of_each(all), {.898111, .485390, .372317, .244181}, 2e-6));
+    CHECK(near(shazeer_importance(all, variance::population), 0.240452));
 }
 
 TEST_CASE("importance: padding and slots that do not run count nowhere") {

@@ -12,13 +12,12 @@ TEST_CASE("load: the numbers of the literature, where the noise drawn is 0") {
     rows const deviation(2, 4, 0.5f);
     CHECK(near(shazeer_load(f0.view(), f0.view(), deviation.view(), 2), 0.403987));
     CHECK(near(v_moe_load(f0.view(), f0.view(), 0.5, 2), 0.280232));
+    auto const& cv = fixture::squared_cv;
+    CHECK(near(shazeer_load(f0.view(), f0.view(), deviation.view(), 2),
+               cv({1.654072, 1.420604, .579396, .344610}, 1), 5e-6));
+    CHECK(near(v_moe_load(f0.view(), f0.view(), 0.5, 2), cv({.778255, .5, .289698, .172305}, 0),
+               5e-6));
     // of one token: L is p, so its probabilities show
-    auto const cv = [](std::vector<double> const& p, double freedom) {
-        double mean = 0, squares = 0;
-        for (double const x : p) mean += x / 4;
-        for (double const x : p) squares += (x - mean) * (x - mean);
-        return squares / (4 - freedom) / (mean * mean);
-    };
     auto const first = f0.part(0, 1), second = f0.part(1, 1), one = rows(1, 4, 0.5f);
     CHECK(near(shazeer_load(first.view(), first.view(), one.view(), 2),
                cv({0.998650, 0.841345, 0.158655, 0.000032}, 1), 5e-6));

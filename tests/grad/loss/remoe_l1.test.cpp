@@ -13,6 +13,12 @@ TEST_CASE("remoe_l1: the numbers of the literature") {
     CHECK(remoe_sparsity(f0.view()) == 0.25); // a logit of 0 is shut
 }
 
+TEST_CASE("remoe_l1: what an open gate does to it: E n_e / (k T²), n = 2, 2, 2, 0") {
+    auto const got = fixture::slopes(f0, [](rows const& z) { return remoe_l1(z.view(), 2); });
+    for (std::size_t const i : {0u, 1u, 2u, 4u, 5u, 6u}) CHECK(near(got[i], 1));
+    CHECK(got[3] == 0); // shut
+}
+
 TEST_CASE("remoe_l1: the coefficient follows the sparsity") {
     remoe_coefficient c;
     CHECK(c.lambda == 1e-8);

@@ -26,6 +26,7 @@ inline double balance(logit_rows logits, std::span<double const> fractions, toke
 ///
 /// Source    per slot: Megatron, DeepSpeed; per token: flaxformer, dynamic top-p (L_b), Mixtral
 /// Writes    1 per slot, k per token, for uniform shares; 0 for one expert or no token
+/// Pre       a logit for every expert of the plan
 /// Test      tests/grad/loss/balance.test.cpp
 inline double balance(logit_rows logits, plan const& closed, per divisor = per::slot,
                       token_mask mask = {}) {
@@ -60,11 +61,17 @@ enum class head_scale { heads, none };
 ///
 ///     h Σ_i f_i P̄_i, or Σ_i f_i P̄_i
 ///
+/// `logits` are those of the h routed heads, the last of the plan's: shared ones do not count.
 /// Source    Jin et al. 2024, MoH, arXiv:2410.11842, and its code (`heads`)
+/// Pre       h ≤ the experts of the plan
 /// Test      tests/grad/loss/balance.test.cpp
 inline double moh(logit_rows logits, plan const& closed, head_scale scale = head_scale::heads,
                   token_mask mask = {}) {
-    double const scaled = balance(logits, closed, per::token, mask);
+    auto const all = detail::counts(closed, mask, closed.most());
+    detail::numbers routed(all.end() - logits.cols, all.end());
+    index_t const tokens = detail::each_present(logits.rows, mask, [](index_t) {});
+    double const scaled =
+        balance(logits, detail::over(std::move(routed), static_cast<double>(tokens)), mask);
     return scale == head_scale::heads ? scaled : scaled / static_cast<double>(logits.cols);
 }
 
