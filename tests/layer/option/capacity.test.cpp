@@ -111,6 +111,33 @@ TEST_CASE("capacity: the numbers of the specification") {
     CHECK(limited(capacity_rule::none, four, 1, 2, {.factor = 0}).plan == four);
 }
 
+TEST_CASE("capacity: the same from logits, also where all of them are below zero") {
+    for (float const shift : {0.0f, -8.0f}) { // what is not chosen has no probability to win by
+        rows z(4, 2);
+        z.all = {.1f, 0, 2, 0, .5f, 0, 0, 1};
+        for (float& x : z.all) x += shift;
+        auto const all = chosen(z, 1, false);
+        for (std::size_t t = 0; t < 4; ++t) {
+            REQUIRE(all[t][0].expert == four[t][0].expert);
+            CHECK(std::abs(all[t][0].weight - four[t][0].weight) <= 2e-6f);
+        }
+        CHECK(kept(limited(capacity_rule::sequential, all, 1, 2).plan) == std::vector{0, 1, 3});
+        for (auto const rule : {capacity_rule::batch_prioritised, capacity_rule::probability})
+            CHECK(kept(limited(rule, all, 1, 2).plan) == std::vector{1, 2, 3});
+    }
+}
+
+TEST_CASE("capacity: of three draws the smallest, .1 beside .9 and .5, loses its place") {
+    auto const is_near = [](std::uint64_t seed, index_t t, float wanted) {
+        return std::abs(draws(seed, t, 0x63617061).uniform(0) - wanted) < 0.1f;
+    };
+    std::uint64_t seed = 0;
+    while (!(is_near(seed, 0, .9f) && is_near(seed, 1, .1f) && is_near(seed, 2, .5f))) ++seed;
+    auto const got = limited(capacity_rule::random, four, 1, 2, {}, seed);
+    CHECK(kept(got.plan) == std::vector{0, 2, 3});
+    CHECK(got.plan[0] == four[0]); // the draw is no weight
+}
+
 TEST_CASE("capacity: random keeps the largest draws, of token and expert") {
     bool differs = false;
     for (std::uint64_t seed = 0; seed < 20; ++seed) {
@@ -148,6 +175,21 @@ TEST_CASE("capacity: C is a share rounded up, at least the minimum") {
     CHECK(capacity::of(9, 2, 4, {.factor = 1.25f}) == 6);
     CHECK(capacity::of(9, 2, 4, {.minimum = 8}) == 8);
     CHECK(capacity::of(0, 2, 4, {}) == 0);
+    // of 100 tokens on 8 experts: one choice, two (twice the factor), and a quarter of all tokens
+    CHECK(capacity::of(100, 1, 8, {.factor = 1.25f}) == 16);
+    CHECK(capacity::of(100, 2, 8, {.factor = 1.25f}) == 32);
+    CHECK(capacity::of(100, 1, 8, {.factor = 0.25f * 8}) == 25);
+    CHECK(capacity::of(20, 1, 8, {.minimum = 8}) == 8);
+    // V-MoE: up to a multiple of 4; twice the factor of one choice, where a token may have all 8
+    CHECK(capacity::of(100, 2, 8, {.factor = 1.05f, .multiple = 4}) == 28);
+    CHECK(capacity::of(96, 2, 8, {.multiple = 4}) == 24);
+    CHECK(capacity::of(20, 1, 8, {.minimum = 6, .multiple = 4}) == 8);
+    CHECK(capacity::of(40, 8, 8, {}) == 40);
+    CHECK(capacity::of(40, 8, 8, {.k = 2}) == 10);
+    constexpr capacity::params given{};
+    CHECK((given.factor == 1 && given.minimum == 0 && !given.renormalise));
+    CHECK((given.k == dynamic && given.multiple == 1));
+    CHECK(capacity{}.rule == capacity_rule::sequential);
     CHECK(capacity::of(64, 1, 64, {}) == 1); // a share of one expert, not of all
 }
 
@@ -277,6 +319,8 @@ TEST_CASE("capacity: no tokens, what is out of range") {
           "capacity.factor: expected a finite number ≥ 0, got -1.000000");
     CHECK(sentence({.factor = none}).find("capacity.factor: expected") == 0);
     CHECK(sentence({.minimum = -2}) == "capacity.minimum: expected at least 0, got -2");
+    CHECK(sentence({.k = 0}) == "capacity.k: expected at least 1, got 0");
+    CHECK(sentence({.multiple = 0}).find("capacity.multiple: expected 1 to") == 0);
     STATIC_REQUIRE(layer_option<capacity>);
     STATIC_REQUIRE(options_for<capacity_aspect, capacity{}> == 1);
 }

@@ -31,7 +31,11 @@ enum class capacity_rule {
 
 /// Lets every expert run at most C tokens.
 ///
-///     C = max(minimum, ⌈factor · tokens · k / experts⌉)      k: the most slots of a token
+///     C = max(minimum, ⌈factor · tokens · k / experts⌉), up to a multiple of `multiple`
+///
+/// k is the most slots of a token, or as given: a router that may choose all of E experts, such as
+/// `top_p`, has room for every token otherwise.
+///
 ///     w ← w · Σ all / Σ kept   for the kept of a token that lost a slot, with `renormalise`
 ///
 /// A dropped slot stays listed with weight 0 and tier 1. What fills a place, or is dropped, depends
@@ -41,8 +45,8 @@ enum class capacity_rule {
 /// Models    layer_option
 /// Ties      lower tokens keep their place; NaN weighs least
 /// Cost      O(slots + tokens · log tokens); no allocation
-/// Compile   rule        Run   factor, minimum, renormalise
-/// Throws    error at construction: factor, minimum out of range
+/// Compile   rule        Run   factor, minimum, renormalise, k, multiple
+/// Throws    error at construction: factor, minimum, k, multiple out of range
 /// Test      tests/layer/option/capacity.test.cpp
 struct capacity {
     using aspect = capacity_aspect;
@@ -52,6 +56,8 @@ struct capacity {
         float factor = 1;
         index_t minimum = 0;
         bool renormalise = false;
+        index_t k = dynamic;
+        index_t multiple = 1;
     };
     struct scratch {
         std::span<std::uint64_t> keys; // of the slots of every expert, one expert after the other
@@ -75,11 +81,20 @@ struct capacity {
             throw error("capacity.factor", "a finite number ≥ 0", std::to_string(own.factor));
         if (own.minimum < 0)
             throw error("capacity.minimum", "at least 0", std::to_string(own.minimum));
+        if (own.k != dynamic && own.k < 1)
+            throw error("capacity.k", "at least 1", std::to_string(own.k));
+        if (own.multiple < 1 || own.multiple > largest_multiple)
+            throw error("capacity.multiple", "1 to " + std::to_string(largest_multiple),
+                        std::to_string(own.multiple));
     }
-    /// C, for tokens that are not padding.
-    static index_t of(index_t tokens, index_t k, index_t experts, params const& own) noexcept {
+    /// C, for tokens that are not padding, where a token has `most` slots at most.
+    static index_t of(index_t tokens, index_t most, index_t experts, params const& own) noexcept {
+        index_t const k = own.k == dynamic ? most : own.k;
         double const share = static_cast<double>(tokens) * static_cast<double>(k);
-        return std::max(own.minimum, rounded_up(own.factor, share / static_cast<double>(experts)));
+        index_t const places =
+            std::max(own.minimum, rounded_up(own.factor, share / static_cast<double>(experts)));
+        index_t const over = places % own.multiple;
+        return over == 0 ? places : places + own.multiple - over;
     }
 
     /// Drops what is over C from a plan that is open, and counts it.
@@ -108,6 +123,7 @@ struct capacity {
 
 private:
     static constexpr std::uint32_t stream = 0x63617061; ///< of its draws
+    static constexpr index_t largest_multiple = index_t{1} << 30;
     static constexpr std::size_t at(index_t i) noexcept { return static_cast<std::size_t>(i); }
 
     static float total_of(std::span<slot const> slots) noexcept {
