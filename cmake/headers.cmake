@@ -56,6 +56,7 @@ set(PRYTANY_HEADERS
     include/prytany/kernel/rope.hpp
     include/prytany/kernel/rounded.hpp
     include/prytany/kernel/select.hpp
+    include/prytany/kernel/softmax.hpp
     include/prytany/router/attentive.hpp
     include/prytany/router/balanced.hpp
     include/prytany/router/biased.hpp
@@ -63,6 +64,7 @@ set(PRYTANY_HEADERS
     include/prytany/router/detail/assignment.hpp
     include/prytany/router/detail/by_weight.hpp
     include/prytany/router/detail/calibration.hpp
+    include/prytany/router/detail/choosing.hpp
     include/prytany/router/detail/cosines.hpp
     include/prytany/router/detail/disturbed.hpp
     include/prytany/router/detail/measured_rows.hpp
@@ -71,7 +73,6 @@ set(PRYTANY_HEADERS
     include/prytany/router/detail/project.hpp
     include/prytany/router/detail/refused.hpp
     include/prytany/router/detail/score_functions.hpp
-    include/prytany/router/detail/softmax_row.hpp
     include/prytany/router/detail/weighed_set.hpp
     include/prytany/router/dropped_second.hpp
     include/prytany/router/every_expert.hpp
@@ -93,6 +94,8 @@ set(PRYTANY_HEADERS
     include/prytany/router/replayed.hpp
     include/prytany/router/score/context_gate.hpp
     include/prytany/router/score/cosine.hpp
+    include/prytany/router/score/gate_residual.hpp
+    include/prytany/router/score/jittered.hpp
     include/prytany/router/score/laplace.hpp
     include/prytany/router/score/linear.hpp
     include/prytany/router/score/linear_heads.hpp
@@ -120,6 +123,7 @@ set(PRYTANY_HEADERS
     include/prytany/layer/any_layer.hpp
     include/prytany/layer/attention.hpp
     include/prytany/layer/concept.hpp
+    include/prytany/layer/contrast.hpp
     include/prytany/layer/decoder.hpp
     include/prytany/layer/detail/check_call.hpp
     include/prytany/layer/detail/mix.hpp
@@ -146,6 +150,9 @@ set(PRYTANY_HEADERS
     include/prytany/grad/loss/load.hpp
     include/prytany/grad/loss/remoe_l1.hpp
     include/prytany/grad/loss/z_loss.hpp
+    include/prytany/grad/router/balancing_bias.hpp
+    include/prytany/grad/router/context_clusters.hpp
+    include/prytany/grad/router/context_gate.hpp
     include/prytany/io/bind.hpp
     include/prytany/io/check_values.hpp
     include/prytany/io/checked.hpp
@@ -166,6 +173,9 @@ set(PRYTANY_HEADERS
     include/prytany/io/save.hpp
     include/prytany/io/text.hpp
     include/prytany/analysis/load.hpp
+    include/prytany/analysis/npmi.hpp
+    include/prytany/analysis/ranking.hpp
+    include/prytany/analysis/resonance.hpp
     include/prytany/family/any.hpp
     include/prytany/family/config.hpp
     include/prytany/family/deepseek_v2.hpp

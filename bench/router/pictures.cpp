@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 // Pictures of what each router does with the same tokens: router_pictures <model folder> <folder>
-// The rows and logits are those of one layer of a trained model that reads a sentence byte by byte;
-// weights that only a wrapper has are small random numbers. One SVG a router, as docs/routers/ shows.
+// The rows and logits are those of one layer of a trained model that reads a sentence byte by byte, as
+// are the experts' rows of scorers; what only a wrapper has, and projections, are small random numbers.
+// One SVG a router, as docs/routers/ shows.
 #include <array>
 #include <cmath>
 #include <cstdio>
@@ -15,6 +16,9 @@
 #include "prytany/core/philox.hpp"
 #include "prytany/family/qwen2_moe_decoder.hpp"
 #include "prytany/io/checkpoint.hpp"
+#include "prytany/layer/merged.hpp"
+#include "prytany/layer/option/capacity.hpp"
+#include "prytany/layer/soft.hpp"
 #include "prytany/prytany.hpp"
 #include "prytany/router/attentive.hpp"
 #include "prytany/router/balanced.hpp"
@@ -35,6 +39,12 @@
 #include "prytany/router/perturbed.hpp"
 #include "prytany/router/ranks.hpp"
 #include "prytany/router/remoe.hpp"
+#include "prytany/router/replayed.hpp"
+#include "prytany/router/score/cosine.hpp"
+#include "prytany/router/score/gate_residual.hpp"
+#include "prytany/router/score/laplace.hpp"
+#include "prytany/router/score/prototypes.hpp"
+#include "prytany/router/score/x_moe.hpp"
 #include "prytany/router/similar.hpp"
 #include "prytany/router/sinkhorn.hpp"
 #include "prytany/router/sparse_mixer.hpp"
@@ -45,6 +55,7 @@
 #include "prytany/router/top_p.hpp"
 #include "prytany/router/two_step.hpp"
 #include "prytany/router/two_tier.hpp"
+#include "prytany/router/uncertain.hpp"
 #include "prytany/router/union_of_experts.hpp"
 #include "prytany/router/whole_sequence.hpp"
 
@@ -58,6 +69,8 @@ constexpr index_t layer_shown = 3;
 /// What a router is asked: everything that an input may say of the tokens of the sentence.
 struct asked_tokens {
     std::vector<float> rows, logits;
+    std::vector<float> before; // the logits of the layer before
+    std::vector<float> router; // the trained router's rows
     index_t tokens = 0, model = 0, experts = 0;
     std::vector<std::int32_t> ids, labels;
     std::vector<float> map;
@@ -69,14 +82,19 @@ struct asked_tokens {
         in.ids = ids;
         in.labels = labels;
         in.attention = {&attention, 1};
+        in.previous_logits = {before.data(), tokens, experts};
         in.seed = 1;
         return in;
     }
+    shape size() const { return {.model = model, .hidden = 1, .experts = experts}; }
 };
 
 struct watcher {
     asked_tokens& to;
     void routed(index_t layer, routing const& r) {
+        if (layer == layer_shown - 1)
+            for (index_t t = 0; t < r.in.tokens(); ++t)
+                to.before.insert(to.before.end(), r.logits.row(t), r.logits.row(t) + r.logits.cols);
         if (layer != layer_shown) return;
         to.tokens = r.in.tokens();
         to.model = r.in.rows.cols;
@@ -104,6 +122,11 @@ asked_tokens read_sentence(std::filesystem::path const& folder) {
     lm.forward(std::span<std::int32_t const>(all.ids), sequence,
                matrix_view<float>(out.data(), count, lm.sizes().vocabulary), ws, sequential{},
                watcher{all});
+    lm.layer(layer_shown).for_each_tensor([&](auto const& t) {
+        if (t.name.part != "router" || t.name.role != "weight") return;
+        all.router.resize(static_cast<std::size_t>(t.rows * t.cols));
+        t.unpack({all.router.data(), t.rows, t.cols});
+    });
     for (index_t t = 0; t < count; ++t) // attention to the word so far
         for (index_t s = 0; s < count; ++s) all.map.push_back(0);
     for (index_t t = 0; t < count; ++t) {
@@ -175,12 +198,15 @@ void draw(std::ostream& out, std::string const& title, plan const& chosen) {
         left, top + static_cast<int>(experts) * cell + 38, static_cast<int>(layer_shown));
 }
 
-/// A number of a wrapper's tensor: what the titles say, else small and random.
-float number_of(std::string_view role, index_t expert, float drawn) {
-    if (role == "pruned") return expert % 2 == 0 ? 1.0f : 0.0f;
-    if (role == "steering")
-        return expert == 1 ? -1.0f : expert == 9 ? INFINITY : expert == 7 ? 3.0f : 0.0f;
-    return 0.1f * drawn;
+/// A number of a tensor that is not trained: what the titles say, else small and random.
+float number_of(std::string_view role, index_t row, index_t col) {
+    if (role == "pruned") return row % 2 == 0 ? 1.0f : 0.0f;
+    if (role == "steering") return row == 1 ? -1.0f : row == 9 ? INFINITY : row == 7 ? 3.0f : 0.0f;
+    if (role == "residual") return row == col ? 1.0f : 0.0f;
+    if (role == "scale") return 20;
+    if (role == "temperature") return 3;
+    if (role == "bias" || role == "projection_bias") return 0;
+    return 0.1f * draws(2, row, 99).normal(col);
 }
 
 class gallery {
@@ -192,43 +218,141 @@ public:
     template <auto Router>
     void show(std::string const& name, std::string const& title,
               params_of<kind_of<Router>> const& own = {}) const {
+        show<Router>(name, title, own, asked_.view(), [](plan&) {});
+    }
+    /// The same with other logits; `change(plan)` may change what was chosen.
+    template <auto Router, class Change>
+    void show(std::string const& name, std::string const& title,
+              params_of<kind_of<Router>> const& own, seen const& in, Change&& change) const {
         using R = kind_of<Router>;
-        seen in = asked_.view();
-        shape const size{.model = asked_.model, .hidden = 1, .experts = asked_.experts};
+        shape const size = asked_.size();
         check_router(Router, size, own);
         require_input(Router, in, size, own);
         weights_of<R> weights{};
-        router_tensors(Router, weights, size, [&](auto const& t) {
-            t.allocate();
-            std::vector<float> row(static_cast<std::size_t>(t.cols));
-            for (index_t r = 0; r < t.rows; ++r) {
-                draws const one(2, r, 99);
-                for (index_t c = 0; c < t.cols; ++c)
-                    row[static_cast<std::size_t>(c)] = number_of(t.name.role, r, one.normal(c));
-                t.pack_row(r, row);
-            }
-        });
-        buffer<std::byte> memory;
+        router_tensors(Router, weights, size, [&](auto const& t) { fill(t); });
         plan chosen;
         scratch_of<R> scratch{};
-        auto const lay_out = [&](arena place) {
+        laid_out const memory([&](arena& place) {
             chosen.lay_out(place, asked_.tokens, Router.slots(size, own), asked_.experts);
             lay_out_scratch(Router, scratch, place, size, asked_.tokens);
-            return place.used();
-        };
-        memory = buffer<std::byte>(lay_out(arena{}));
-        lay_out(arena(memory.data()));
+        });
         chosen.open();
         R::select(in, kit<Router>{own, weights, scratch}, chosen);
+        change(chosen);
         chosen.close();
+        save(name, title, chosen);
+    }
+    /// top_k of another scorer's logits.
+    template <auto Scorer>
+    void show_scorer(std::string const& name, std::string const& title) const {
+        using S = kind_of<Scorer>;
+        seen in = asked_.view();
+        weights_of<S> weights{};
+        Scorer.tensors(weights, asked_.size(), [&](auto const& t) { fill(t); });
+        std::vector<float> logits(asked_.logits.size());
+        matrix_view<float> const all(logits.data(), asked_.tokens, asked_.experts);
+        nothing none;
+        S::score(in, kit<Scorer>{{}, weights, none}, all);
+        in.logits = all;
+        show<top_k{.k = 4}>(name, title, {}, in, [](plan&) {});
+    }
+    /// Two experts a token, as many places as there are slots.
+    template <capacity_rule Rule>
+    void show_capacity(std::string const& name, std::string const& title) const {
+        seen const in = asked_.view();
+        show<top_k{.k = 2}>(name, title, {}, in, [&](plan& open) {
+            capacity::scratch room;
+            laid_out const memory([&](arena& place) {
+                room.lay_out(place, asked_.tokens, open.most(), asked_.experts);
+            });
+            capacity{Rule}.apply(open, in, {}, room);
+        });
+    }
+    /// The experts of the token before.
+    void show_replayed(std::string const& name, std::string const& title) const {
+        std::vector<index_t> offsets{0};
+        std::vector<std::int32_t> experts;
+        for (index_t t = 0; t < asked_.tokens; ++t) {
+            std::array<std::uint64_t, 2> best{};
+            kernel::best_of(asked_.view().logits.row(t > 0 ? t - 1 : 0), asked_.experts, 2,
+                            best.data());
+            for (auto const key : best)
+                experts.push_back(static_cast<std::int32_t>(kernel::index_of(key)));
+            offsets.push_back(std::ssize(experts));
+        }
+        forced_slots const recorded{offsets, experts};
+        show<replayed{top_k{.k = 2}}>(name, title, {.plan = &recorded});
+    }
+    /// What every slot of a layer reads of every token; a slot an expert.
+    void show_soft(std::string const& name, std::string const& title) const {
+        using layer_type = soft<shape{}, ffn{swiglu}>;
+        layer_type layer(asked_.size(), {.slots = 1});
+        layer.for_each_tensor([&](auto const& t) { fill(t); });
+        layer_type::scratch room{};
+        plan read;
+        laid_out const memory([&](arena& place) {
+            layer.lay_out(room, place, asked_.tokens, 1);
+            read.lay_out(place, asked_.tokens, asked_.experts, asked_.experts);
+        });
+        std::vector<float> out(asked_.rows.size());
+        layer.run(room, asked_.view(), {out.data(), asked_.tokens, asked_.model}, sequential{});
+        read.open();
+        for (index_t t = 0; t < asked_.tokens; ++t)
+            for (index_t s = 0; s < layer.slots(); ++s) read.put(t, s, room.dispatch.row(t)[s]);
+        read.close();
+        save(name, title, read);
+    }
+    /// The shares at which the experts of every segment are merged.
+    void show_merged(std::string const& name, std::string const& title) const {
+        merged<shape{}, linear{}, ffn{swiglu}> layer(asked_.size(), {.segment = 8});
+        layer.for_each_tensor([&](auto const& t) { fill(t); });
+        std::vector<float> out(asked_.rows.size());
+        workspace ws;
+        layer.forward(asked_.view(), {out.data(), asked_.tokens, asked_.model}, ws, sequential{},
+                      [&](routing const& r) { save(name, title, r.plan); });
+    }
+
+private:
+    /// Memory for what `lay_out` takes from an arena.
+    struct laid_out {
+        buffer<std::byte> memory;
+        explicit laid_out(auto&& lay_out) {
+            arena count;
+            lay_out(count);
+            memory = buffer<std::byte>(count.used());
+            arena place(memory.data());
+            lay_out(place);
+        }
+    };
+    asked_tokens const& asked_;
+    std::filesystem::path folder_;
+
+    void save(std::string const& name, std::string const& title, plan const& chosen) const {
         std::ofstream file(folder_ / (name + ".svg"));
         draw(file, title, chosen);
         if (!file) throw error((folder_ / (name + ".svg")).string(), "a file to write", "none");
     }
-
-private:
-    asked_tokens const& asked_;
-    std::filesystem::path folder_;
+    /// The trained router's row for an expert's row, projected where the scorer projects tokens.
+    template <class Tensor>
+    void fill(Tensor const& t) const {
+        t.allocate();
+        auto const role = t.name.role;
+        bool const trained = t.name.part == "router" &&
+                             (role == "weight" || role == "prototypes" || role == "slots");
+        std::vector<float> row(static_cast<std::size_t>(t.cols));
+        for (index_t r = 0; r < t.rows; ++r) {
+            float const* const own = asked_.router.data() + (trained ? r * asked_.model : 0);
+            for (index_t c = 0; c < t.cols; ++c) {
+                float& x = row[static_cast<std::size_t>(c)] = 0;
+                if (!trained) x = number_of(role, r, c);
+                else if (t.cols == asked_.model) x = own[c];
+                else
+                    for (index_t i = 0; i < asked_.model; ++i)
+                        x += number_of("projection", c, i) * own[i];
+            }
+            t.pack_row(r, row);
+        }
+    }
 };
 
 } // namespace
@@ -279,6 +403,21 @@ int main(int argc, char** argv) try {
     all.show<hard_gate{}>("hard_gate", "hard_gate{}");
     all.show<head_gate{.shared = 4, .k = 4}>("head_gate", "head_gate{.shared = 4, .k = 4}");
     all.show<biased{two}>("biased", "biased{top_k{.k = 2}}");
+    all.show<uncertain{.k = 4}>("uncertain", "uncertain{.k = 4}: five passes with dropout",
+                                {.sampled = true});
+    all.show_replayed("replayed", "replayed{top_k{.k = 2}}: the experts of the byte before");
+    all.show_capacity<capacity_rule::sequential>(
+        "capacity_sequential", "top_k{.k = 2}, capacity{capacity_rule::sequential}");
+    all.show_capacity<capacity_rule::batch_prioritised>(
+        "capacity_batch_prioritised", "top_k{.k = 2}, capacity{capacity_rule::batch_prioritised}");
+    all.show_soft("soft", "soft, a slot an expert: what each slot reads (D)");
+    all.show_merged("merged", "merged, segments of 8 bytes: the shares p");
+    all.show_scorer<cosine{}>("scorer_cosine", "scored{cosine{}, top_k{.k = 4}}");
+    all.show_scorer<x_moe{}>("scorer_x_moe", "scored{x_moe{}, top_k{.k = 4}}");
+    all.show_scorer<laplace{}>("scorer_laplace", "scored{laplace{}, top_k{.k = 4}}");
+    all.show_scorer<prototypes{}>("scorer_prototypes", "scored{prototypes{}, top_k{.k = 4}}");
+    all.show_scorer<gate_residual{linear{}}>(
+        "gate_residual", "scored{gate_residual{linear{}}, top_k{.k = 4}}, G = 1");
 } catch (std::exception const& e) {
     std::cerr << e.what() << '\n';
     return 1;

@@ -97,8 +97,7 @@ public:
     prytany::plan const& operator()(input const& in) {
         seen mine{in};
         if constexpr (scores) {
-            nothing none;
-            S::score(in.rows, kit<own_scorer>{{}, scorer_, none}, logits_);
+            S::score(in, kit<own_scorer>{{}, scorer_, scorer_scratch_}, logits_);
             mine.logits = logits_;
         }
         plan_.open();
@@ -114,6 +113,7 @@ private:
     weights_of<R> weights_{};
     weights_of<S> scorer_{};
     scratch_of<R> scratch_{};
+    scratch_of<S> scorer_scratch_{};
     prytany::plan plan_;
     matrix_view<float> logits_;
     buffer<std::byte> memory_;
@@ -122,6 +122,7 @@ private:
         plan_.lay_out(memory, tokens, most_, size_.experts);
         logits_ = memory.take<float>(tokens, size_.experts);
         lay_out_scratch(Router, scratch_, memory, size_, tokens);
+        lay_out_scratch(own_scorer, scorer_scratch_, memory, size_, tokens);
     }
     /// A mask that prunes nothing, a map of small numbers otherwise.
     static std::vector<float> row_of(std::string_view role, index_t r, index_t cols) {

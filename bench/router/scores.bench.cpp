@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // The k best by each scorer.
 #include "prytany/router/score/cosine.hpp"
+#include "prytany/router/score/jittered.hpp"
 #include "prytany/router/score/laplace.hpp"
 #include "prytany/router/score/mlp.hpp"
 #include "prytany/router/score/prototypes.hpp"
@@ -23,6 +24,7 @@ void add(char const* name) {
 int const added = add_later([] {
     add<cosine{}>("top_k_by_cosine");
     add<laplace{}>("top_k_by_laplace");
+    add<jittered{linear{}}>("top_k_by_jittered");
     add<mlp{gelu}>("top_k_by_mlp");
     add<prototypes{}>("top_k_by_prototypes");
     add<x_moe{}>("top_k_by_x_moe");

@@ -24,9 +24,9 @@ struct router {
 /// Every logit is the first number of the row.
 struct scorer {
     template <auto My>
-    static void score(matrix_view<float const> rows, kit<My>, matrix_view<float> logits) noexcept {
+    static void score(input const& in, kit<My>, matrix_view<float> logits) noexcept {
         for (index_t t = 0; t < logits.rows; ++t)
-            for (index_t e = 0; e < logits.cols; ++e) logits.row(t)[e] = rows.row(t)[0];
+            for (index_t e = 0; e < logits.cols; ++e) logits.row(t)[e] = in.rows.row(t)[0];
     }
     template <class Weights, class Visit>
     void tensors(Weights&, shape const&, Visit&&) const {}

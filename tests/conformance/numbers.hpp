@@ -132,20 +132,6 @@ inline bool same_slots(lists const& a, lists const& b) {
     return true;
 }
 
-/// The same experts and tiers, and weights that differ by rounding alone.
-inline bool close_slots(lists const& a, lists const& b) {
-    auto const close = [](slot const& x, slot const& y) {
-        bool const both_nan = std::isnan(x.weight) && std::isnan(y.weight);
-        return x.expert == y.expert && x.tier == y.tier &&
-               (both_nan || x.weight == y.weight ||
-                std::abs(x.weight - y.weight) <= 1e-6f * std::abs(y.weight));
-    };
-    if (a.size() != b.size()) return false;
-    for (std::size_t t = 0; t < a.size(); ++t)
-        if (!std::equal(a[t].begin(), a[t].end(), b[t].begin(), b[t].end(), close)) return false;
-    return true;
-}
-
 /// A router by itself, with soiled memory for its plans.
 template <auto Router>
 class asked {

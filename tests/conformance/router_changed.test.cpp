@@ -18,6 +18,8 @@ using namespace properties;
 namespace {
 
 constexpr top_k two{.k = 2};
+constexpr dropped_second<top_k, protection::received> by_received{two};
+constexpr dropped_second<top_k, protection::released> by_released{two};
 
 } // namespace
 
@@ -28,6 +30,8 @@ TEST_CASE("every router: experts that do nothing or little") {
                               {.unit_sum = true, .alone = false});
     suite<two_tier{two}>({.share = 0.5f, .full = 1}, {.unit_sum = true});
     suite<dropped_second{two}>({}, {.unit_sum = true});
+    suite<by_received>({.beta = 0.9f, .share = 0.2f}, {.unit_sum = true});
+    suite<by_released>({.beta = 0.9f, .share = 0.2f}, {.unit_sum = true});
 }
 
 TEST_CASE("every router: masked, steered, ranks") {
@@ -42,6 +46,5 @@ TEST_CASE("every router: replayed, here without a plan") {
     suite<replayed{two}>({}, {.unit_sum = true});
     same<replayed{two}, two>("replayed, no plan", {}, {});
     same<two_tier{two}, two>("two_tier, all strong", {}, {});
-    same<ranks{}, two>("the ranks 0 and 1", {.count = 2, .list = {0, 1}}, {}, numbers_of::awkward,
-                       8);
+    same<ranks{}, two>("the ranks 0 and 1", {.count = 2, .list = {0, 1}}, {});
 }

@@ -146,6 +146,7 @@ struct question {
         in.seed = seed;
         in.first = first;
         in.logits = logits.view();
+        in.previous_logits = logits.view();
         return in;
     }
     /// The same tokens in another order; the maps between them stay.

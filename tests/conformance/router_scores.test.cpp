@@ -3,6 +3,8 @@
 #include "conformance/router_properties.hpp"
 #include "prytany/router/score/context_gate.hpp"
 #include "prytany/router/score/cosine.hpp"
+#include "prytany/router/score/gate_residual.hpp"
+#include "prytany/router/score/jittered.hpp"
 #include "prytany/router/score/laplace.hpp"
 #include "prytany/router/score/linear.hpp"
 #include "prytany/router/score/linear_heads.hpp"
@@ -27,28 +29,42 @@ void scores(std::initializer_list<index_t> expert_numbers = {1, 2, 6, 12, 66}) {
             t.allocate();
             numbers::fill_tensor(t, 3);
         });
-        auto const logits_of = [&](matrix_view<float const> x) {
-            rows z(x.rows, experts, 77);
-            nothing none;
-            S::score(x, kit<Scorer>{{}, weights, none}, z.view());
+        auto const logits_of = [&](input const& in) {
+            rows z(in.tokens(), experts, 77);
+            scratch_of<S> scratch{};
+            arena count;
+            lay_out_scratch(Scorer, scratch, count, size, in.tokens());
+            buffer<std::byte> room(count.used());
+            arena memory(room.data());
+            lay_out_scratch(Scorer, scratch, memory, size, in.tokens());
+            require_input(Scorer, in, size, {});
+            S::score(in, kit<Scorer>{{}, weights, scratch}, z.view());
             return z;
         };
         for_each_case("scores of " + std::to_string(experts), [&](luck draw) {
             auto q = any(draw, experts);
-            auto const z = logits_of(q.x.view());
+            auto const before = rows::normal(q.tokens(), experts, 8);
+            auto const asked = [&] {
+                input in = q.view();
+                in.previous_logits = before.view();
+                return in;
+            };
+            auto const z = logits_of(asked());
             for (float const s : z.all) expect(!std::isnan(s), "finite rows, a logit that is NaN");
             index_t const t = draw.below(q.tokens());
-            auto const alone = logits_of(q.x.view().part(t, 1));
+            auto const alone = logits_of(asked().part(t, 1));
             expect(numbers::same_bits(alone.all, z.row_of(t)), "a row alone has other logits");
             index_t const bad = draw.below(q.tokens());
             float const with[] = {std::nanf(""), INFINITY, -INFINITY, 3e38f};
             q.spoil(bad, with[draw.below(4)]);
-            auto const spoilt = logits_of(q.x.view());
+            auto const spoilt = logits_of(asked());
             for (index_t u = 0; u < q.tokens(); ++u)
                 expect(u == bad || numbers::same_bits(spoilt.row_of(u), z.row_of(u)),
                        "a bad row changes another");
-            rows zero(1, question::model);
-            for (float const s : logits_of(zero.view()).all)
+            rows const zero(1, question::model), zero_logits(1, experts);
+            input blank(zero.view());
+            blank.previous_logits = zero_logits.view();
+            for (float const s : logits_of(blank).all)
                 expect(!std::isnan(s), "a row of zeros, a logit that is NaN");
         });
     }
@@ -64,6 +80,13 @@ TEST_CASE("every scorer: linear maps") {
     scores<mlp{gelu, 9}>();
     scores<mlp{relu, 16, false}>();
     scores<context_gate{}>();
+}
+
+TEST_CASE("every scorer: others, changed") {
+    scores<jittered{linear{}}>();
+    scores<jittered{cosine{.width = 9}}>({1, 6});
+    scores<gate_residual{linear{.biases = true}}>();
+    scores<jittered{gate_residual{mlp{gelu, 9}}}>({1, 6, 66});
 }
 
 TEST_CASE("every scorer: lengths and angles") {

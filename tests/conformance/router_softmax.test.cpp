@@ -41,7 +41,7 @@ TEST_CASE("property 28: top_p at its ends") {
             for (slot const s : x) {
                 bool const there = j < y.size() && y[j].expert == s.expert;
                 expect(there || s.weight == 0, "p = 1 leaves out an expert with a share");
-                if (there) expect(near(y[j++].weight, s.weight, 4), "p = 1: another weight");
+                if (there) expect(y[j++].weight == s.weight, "p = 1: another weight");
             }
         }
     });
@@ -82,6 +82,5 @@ TEST_CASE("property 14: k = E is the dense mixture") {
                        "k = E: another weight than softmax");
         }
     });
-    same<top_k{}, switch_top_1{}>("k = 1 as it comes", {.k = 1, .renormalise = false}, {},
-                                  numbers_of::awkward, 8);
+    same<top_k{}, switch_top_1{}>("k = 1 as it comes", {.k = 1, .renormalise = false}, {});
 }

@@ -46,3 +46,19 @@ TEST_CASE("input: a part has its own rows and its own mask") {
     CHECK(bare.mask.empty());
     CHECK(bare.present(0));
 }
+
+TEST_CASE("input: a part keeps its rows of the previous logits, its number and the seed") {
+    std::vector<float> numbers(5 * 3), logits(5 * 4);
+    input all(matrix_view<float const>(numbers.data(), 5, 3));
+    all.previous_logits = {logits.data(), 5, 2, 4};
+    all.seed = 9;
+    all.first = 100;
+    input const some = all.part(1, 3).part(1, 2);
+    CHECK(some.previous_logits.data == logits.data() + 2 * 4);
+    CHECK(some.previous_logits.rows == 2);
+    CHECK(some.previous_logits.cols == 2);
+    CHECK(some.previous_logits.stride == 4);
+    CHECK(some.first == 102);
+    CHECK(some.seed == 9);
+    CHECK(input(all.rows).part(1, 2).previous_logits.data == nullptr);
+}

@@ -116,6 +116,17 @@ TEST_CASE("kit: memory is taken for a policy and for all it wraps") {
     CHECK(scratch.router.own.size() == 5);
     CHECK(scratch.router.router.router.scores.size() == 30);
 
+    arena of_workers;
+    CHECK(take_scratch(thick<full>{}, of_workers, size, 5, 3).empty());
+    std::vector<std::byte> more(static_cast<std::size_t>(of_workers.used()) + 64);
+    arena real(more.data());
+    auto const each = take_scratch(thick<full>{}, real, size, 5, 3);
+    CHECK(real.used() == of_workers.used());
+    REQUIRE(each.size() == 3);
+    for (auto const& own : each) CHECK(own.own.size() == 5);
+    CHECK(each[1].own.data() != each[2].own.data());
+    CHECK(each[2].router.scores.size() == 30);
+
     nothing none;
     arena untouched;
     lay_out_scratch(bare{}, none, untouched, size, 5);

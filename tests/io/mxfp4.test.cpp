@@ -81,3 +81,15 @@ TEST_CASE("mxfp4: each block of 32 has its own scale, the low nibble comes first
         CHECK(got[i] == scales[i / 32] * (i % 2 == 0 ? 1.0f : 2.0f));
     CHECK(widened({}, {}).empty());
 }
+
+TEST_CASE("mxfp4: the bytes of gpt-oss's format") {
+    std::vector<std::byte> codes(16);
+    codes[0] = std::byte{0x21}, codes[1] = std::byte{0x9f};
+    codes[2] = std::byte{0x70}, codes[3] = std::byte{0xe8};
+    auto const got = widened(codes, {std::byte{126}});
+    float const wanted[] = {.25f, .5f, -3, -.25f, 0, 3, -0.0f, -2};
+    for (std::size_t i = 0; i < 8; ++i) {
+        CHECK(got[i] == wanted[i]);
+        CHECK(std::signbit(got[i]) == std::signbit(wanted[i]));
+    }
+}

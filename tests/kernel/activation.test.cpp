@@ -119,3 +119,12 @@ TEST_CASE("activation: NaN stays NaN") {
         CHECK(std::isnan(once(swiglu_clamped, 1, x)));
     }
 }
+
+TEST_CASE("activation: the numbers of gpt-oss") {
+    double const wanted[3][3] = {
+        {1, .5, 1.26869365}, {9, -8, -41.9997188}, {-3, 7.5, -0.144570478}};
+    for (auto const& w : wanted) {
+        float const got = once(swiglu_clamped, static_cast<float>(w[0]), static_cast<float>(w[1]));
+        CHECK(std::abs(double{got} - w[2]) <= 1e-6 + 1e-5 * std::abs(w[2]));
+    }
+}

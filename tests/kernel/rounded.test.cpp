@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "prytany/core/buffer.hpp"
+#include "prytany/format/dense.hpp"
 #include "prytany/format/int4_blocks.hpp"
 #include "prytany/format/int8_blocks.hpp"
 #include "prytany/format/int8_rows.hpp"

@@ -8,6 +8,10 @@
 #include "layer/attention_held.hpp"
 #include "layer/moe_held.hpp"
 #include "prytany/exec/thread_pool.hpp"
+#include "prytany/layer/any_layer.hpp"
+#include "prytany/router/gumbel.hpp"
+#include "prytany/router/hash_table.hpp"
+#include "prytany/router/labelled.hpp"
 
 using namespace prytany;
 using numbers::at, numbers::same_bits;
@@ -263,4 +267,81 @@ TEST_CASE("decoder: construction names what does not fit") {
         "decoder layer 1: expected the sizes and experts per token of layer 0, got others";
     CHECK(make(sizes, [](index_t i) { return experts(i == 1 ? 3 : 2); }) == unlike);
     CHECK(make(sizes, [](index_t i) { return experts(2, 24, i == 1 ? 11 : 10); }) == unlike);
+}
+
+TEST_CASE("decoder: routers read the ids of its tokens, in any cut; what they lack is an error") {
+    auto const filled = []<class Layer>(decoder<Layer>&& model) {
+        std::uint64_t seed = 0;
+        model.for_each_tensor(
+            [&](auto const& t, index_t) { numbers::fill_tensor(t, ++seed * 7919, 3); });
+        return std::move(model);
+    };
+    using by_id = moe<shape{}, hash_table{}, ffn{swiglu}>;
+    std::vector<std::int32_t> table(37);
+    for (std::size_t i = 0; i < table.size(); ++i) table[i] = static_cast<std::int32_t>(i * i % 5);
+    auto const model = filled(decoder<by_id>(sizes, [&](index_t) {
+        return by_id({.model = 24, .hidden = 10, .experts = 5},
+                     {.router = {.vocabulary = 37, .table = table}});
+    }));
+    struct {
+        std::vector<std::int32_t> const& table;
+        std::span<std::int32_t const> now;
+        void routed(index_t, routing const& r) const {
+            for (index_t t = 0; t < r.in.tokens(); ++t)
+                CHECK(r.plan.slots_of(t)[0].expert == table[at(now[at(t)])]);
+        }
+        void passed(step) const {}
+    } watch{table, {}};
+    auto const all = phrase(5, 20);
+    std::vector<float> whole(20 * 37), cut(20 * 37);
+    for (index_t const piece : {20, 3}) {
+        decoder<by_id>::state sequence(model);
+        workspace ws;
+        for (index_t t = 0; t < 20; t += piece) {
+            index_t const some = std::min<index_t>(piece, 20 - t);
+            watch.now = std::span(all).subspan(at(t), at(some));
+            model.forward(watch.now, sequence,
+                          matrix_view<float>((piece == 20 ? whole : cut).data() + t * 37, some, 37),
+                          ws, sequential{}, watch);
+        }
+    }
+    CHECK(same_bits(whole, cut));
+
+    using by_label = moe<shape{}, labelled{}, ffn{swiglu}>;
+    auto const lacking = filled(decoder<any_layer<by_label, by_id>>(sizes, [&](index_t) {
+        return any_layer<by_label, by_id>(by_label({.model = 24, .hidden = 10, .experts = 5}, {}));
+    }));
+    decoder<any_layer<by_label, by_id>>::state sequence(lacking);
+    workspace ws;
+    std::vector<float> logits(37);
+    CHECK(said([&] {
+              lacking.forward(all, sequence, matrix_view<float>(logits.data(), 1, 37), ws,
+                              sequential{});
+          }) == "input.labels (labelled): expected 20, one a token, got 0");
+    CHECK(sequence.length() == 0);
+}
+
+TEST_CASE("decoder: what is drawn for a token does not depend on the cut, and layers draw others") {
+    using drawn = moe<shape{}, gumbel{top_k{.k = 1}}, ffn{swiglu}>;
+    decoder<drawn> model(sizes, [](index_t) {
+        return drawn({.model = 24, .hidden = 10, .experts = 5}, {.router = {.training = true}});
+    });
+    struct {
+        std::vector<index_t> experts[3];
+        void routed(index_t layer, routing const& r) {
+            for (index_t t = 0; t < r.in.tokens(); ++t)
+                experts[layer].push_back(r.plan.slots_of(t)[0].expert);
+        }
+        void passed(step) const {}
+    } at_once, in_pieces;
+    auto const all = phrase(9, 40);
+    for (index_t const piece : {40, 7}) {
+        decoder<drawn>::state sequence(model);
+        workspace ws;
+        for (index_t t = 0; t < 40; t += piece)
+            model.forward(std::span(all).subspan(at(t), at(std::min<index_t>(piece, 40 - t))),
+                          sequence, {}, ws, sequential{}, piece == 40 ? at_once : in_pieces);
+    }
+    for (int l = 0; l < 3; ++l) CHECK(at_once.experts[l] == in_pieces.experts[l]);
+    CHECK(at_once.experts[0] != at_once.experts[1]); // all weights are 0: only draws decide
 }

@@ -75,6 +75,60 @@ TEMPLATE_TEST_CASE("moe: no expert takes more than its capacity, the dropped add
     CHECK(numbers::run(layer, x, other, four) == y);
 }
 
+TEST_CASE("moe: a token that lost its place has the shared experts alone, without them nothing") {
+    auto const x = rows::normal(30, 12, 6);
+    moe<size, top_k{.k = 1}, ffn{swiglu}, capacity{}> shared(size, {.capacity = {.factor = 0.5f}});
+    constexpr shape bare{.model = 12, .hidden = 10, .experts = 5};
+    moe<bare, top_k{.k = 1}, ffn{swiglu}, capacity{}> routed(bare, {.capacity = {.factor = 0.5f}});
+    numbers::fill(shared);
+    numbers::fill(routed);
+    workspace ws;
+    auto const with = numbers::run(shared, x, ws, sequential{});
+    auto const weights = numbers::twin_of(shared);
+    index_t lost = 0;
+    for (index_t t = 0; t < 30; ++t) {
+        if (ws.plan().slots_of(t)[0].tier == 0) continue;
+        ++lost;
+        auto const wanted =
+            twin::moe(twin::doubles(x.row_of(t)), weights, {}, twin::gated(twin::silu));
+        std::vector<float> const row(with.begin() + t * 12, with.begin() + (t + 1) * 12);
+        CHECK(twin::nmse(row, wanted) <= 1e-12);
+    }
+    CHECK(lost >= 10);
+    auto const without = numbers::run(routed, x, ws, sequential{});
+    for (index_t t = 0; t < 30; ++t) {
+        std::vector<float> const row(without.begin() + t * 12, without.begin() + (t + 1) * 12);
+        CHECK((row == std::vector<float>(12)) == (ws.plan().slots_of(t)[0].tier != 0));
+    }
+}
+
+TEST_CASE("moe: what survives of two slots weighs 1 if weights are made anew, else as before") {
+    auto const x = rows::normal(40, 12, 5);
+    dropless plain(size);
+    numbers::fill(plain);
+    workspace ws;
+    (void)numbers::run(plain, x, ws, sequential{});
+    auto const before = numbers::slots_of(ws.plan());
+    for (bool const renormalise : {false, true}) {
+        capped<capacity_rule::sequential> layer(
+            size, {.capacity = {.factor = 0.6f, .renormalise = renormalise}});
+        numbers::fill(layer);
+        (void)numbers::run(layer, x, ws, sequential{});
+        index_t survivors = 0;
+        for (index_t t = 0; t < 40; ++t) {
+            auto const now = ws.plan().slots_of(t);
+            for (std::size_t j = 0; j < 2; ++j) {
+                if (now[j].tier != 0) continue;
+                bool const alone = now[1 - j].tier != 0;
+                survivors += alone ? 1 : 0;
+                if (alone && renormalise) CHECK(std::abs(now[j].weight - 1) <= 1e-6f);
+                else CHECK(now[j] == before[at(t)][j]);
+            }
+        }
+        CHECK(survivors > 5);
+    }
+}
+
 TEST_CASE("moe: padding takes no place from others") {
     auto const layer = made<capped<capacity_rule::sequential>>(0.5f);
     auto const x = rows::normal(40, 12, 5);

@@ -7,6 +7,7 @@
 #include "prytany/expert/ffn.hpp"
 #include "prytany/layer/any_layer.hpp"
 #include "prytany/layer/moe.hpp"
+#include "prytany/layer/option/capacity.hpp"
 #include "prytany/layer/residual/adam.hpp"
 #include "prytany/layer/residual/heavy_ball.hpp"
 #include "prytany/layer/residual/plain.hpp"
@@ -132,6 +133,50 @@ TEST_CASE("stepped: is the layer, then the policy") {
     CHECK(same_bits(held::copy(carry.momentum), held::copy(by_hand.carry.momentum)));
     CHECK(watched == 9);
     CHECK(carry.depth == 1);
+}
+
+TEST_CASE("stepped: a layer without the wrapper between two leaves what is carried as it is") {
+    std::vector<stepped<inner, adam{}>> layers(3);
+    for (std::size_t i = 0; i < 3; ++i) numbers::fill(layers[i], i + 1);
+    auto x = rows::normal(9, 20, 2);
+    held::pass<adam{}> by_hand(x);
+    depth_memory<adam> memory(9, 20);
+    auto& carry = memory.start(9);
+    workspace ws;
+    rows y(9, 20);
+    for (std::size_t i = 0; i < 3; ++i) {
+        rows sum(9, 20);
+        sum.all = numbers::run(layers[i].layer(), by_hand.x);
+        if (i == 1) { // dense, say
+            by_hand.x = sum;
+            layers[i].layer().forward(std::as_const(x).view(), y.view(), ws, sequential{});
+        } else {
+            by_hand.step(sum);
+            layers[i].forward(std::as_const(x).view(), y.view(), carry, ws, sequential{});
+        }
+        std::swap(x.all, y.all);
+        REQUIRE(same_bits(x.all, by_hand.x.all));
+        CHECK(same_bits(held::copy(carry.momentum), held::copy(by_hand.carry.momentum)));
+    }
+    CHECK(carry.depth == 2);
+}
+
+TEST_CASE("stepped: a token that no expert had room for keeps its row") {
+    using full = moe<shape{20, 12, 6}, top_k{.k = 1}, ffn{swiglu}, capacity{}>;
+    stepped<full, plain{}> layer(full({}, {.capacity = {.factor = 0.5f}}));
+    numbers::fill(layer, 4);
+    auto const x = rows::normal(24, 20, 2);
+    rows y(24, 20);
+    depth_memory<plain> memory(24, 20);
+    workspace ws;
+    layer.forward(x.view(), y.view(), memory.start(24), ws, sequential{});
+    index_t lost = 0;
+    for (index_t t = 0; t < 24; ++t) {
+        bool const runs = ws.plan().slots_of(t)[0].tier == 0;
+        lost += runs ? 0 : 1;
+        CHECK(same_bits(y.row_of(t), x.row_of(t)) == !runs);
+    }
+    CHECK(lost >= 12);
 }
 
 TEST_CASE("stepped: any batch, any thread count, no row changes another") {

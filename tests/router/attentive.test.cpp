@@ -162,6 +162,22 @@ TEST_CASE("attentive: the numbers of the literature") {
     CHECK(near(double{chosen[0].weight}, 0.451211 / (0.451211 + 0.229056)));
 }
 
+TEST_CASE("attentive: tokens that want one expert each show the mean map, and who explains them") {
+    auto two = golden();
+    two.z = of(2, 2, {0, -infinity, -infinity, 0});
+    scene const shown{two.u, two.z, two.maps, two.outputs};
+    asked<uniform> by_all(2, 2, {.router = {.k = 2}});
+    require_numbers(slots_of(by_all(shown.seen_all()))[1], {0.6, 0.4});
+    asked<posterior> by_fit(2, 2, {.variance = 0.25f, .router = {.k = 2}});
+    require_numbers(slots_of(by_fit(shown.seen_all()))[1], {0.752393, 0.247607});
+    asked<hard> by_best(2, 2, {.variance = 0.25f, .router = {.k = 2}});
+    require_numbers(slots_of(by_best(shown.seen_all()))[1], {0.9, 0.1});
+    // each head at one token: the shares of the heads
+    scene const apart{two.u, two.z, {of(2, 2, {1, 0, 1, 0}), of(2, 2, {1, 0, 0, 1})}, two.outputs};
+    require_numbers(slots_of(by_fit(apart.seen_all()))[1], {0.753989, 0.246011});
+    require_numbers(slots_of(by_all(apart.seen_all()))[1], {0.5, 0.5});
+}
+
 TEST_CASE("attentive: equals its definition, with each way to share the heads") {
     auto const s = many(23);
     std::vector<std::uint8_t> mask(23, 1);

@@ -33,6 +33,21 @@ TEST_CASE("biased: chooses by what is corrected, weighs by what is not") {
     }
 }
 
+TEST_CASE("biased: the gate of DeepSeek-V3") {
+    constexpr top_k groups{.k = 3, .score = scoring::sigmoid, .group = group_score::two_best};
+    std::vector<float> const z{.5f, -1, 2, 0, 1, 1.5f, -.5f, .25f};
+    asked<biased{groups}> router(8, 1, {.router = {.scale = 2.5f, .groups = 4, .kept_groups = 2}});
+    set(router.weights.correction, {0, .3f, -.2f, .1f, 0, -.1f, .4f, 0});
+    auto const got = router(matrix_view<float const>(z.data(), 1, 8)).slots_of(0);
+    int const experts[] = {6, 4, 5};
+    double const weights[] = {.490013782, .948848188, 1.06113803};
+    REQUIRE(got.size() == 3);
+    for (std::size_t j = 0; j < 3; ++j) {
+        CHECK(got[j].expert == experts[j]);
+        CHECK(std::abs(double{got[j].weight} - weights[j]) <= 1e-6 + 1e-5 * weights[j]);
+    }
+}
+
 TEST_CASE("biased: is the inner router with a bias, bit for bit") {
     auto const z = rows::normal(30, 12, 4, 2);
     auto const bias = twin::floats(twin::normal(12, 9, 0.3));

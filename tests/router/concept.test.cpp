@@ -25,6 +25,11 @@ struct wrong_slots : archetype::router {
     constexpr int slots(shape const&, params const&) const { return 1; }
 };
 
+struct of_rows { // a scorer sees the whole input
+    template <auto My>
+    static void score(matrix_view<float const>, kit<My>, matrix_view<float>) noexcept {}
+};
+
 } // namespace
 
 TEST_CASE("router_policy: its models, and what is none") {
@@ -46,6 +51,7 @@ TEST_CASE("scorer: its models, and what is none") {
     STATIC_REQUIRE(scorer<linear>);
     STATIC_REQUIRE(scorer<archetype::scorer>);
     STATIC_REQUIRE(!scorer<top_k>);
+    STATIC_REQUIRE(!scorer<of_rows>);
     STATIC_REQUIRE(!scorer<int>);
 }
 

@@ -4,6 +4,7 @@
 #include "conformance/numbers.hpp"
 #include "kernel/attention_held.hpp"
 #include "prytany/expert/ffn.hpp"
+#include "prytany/grad/loss/balance.hpp"
 #include "prytany/kernel/head_slots.hpp"
 #include "prytany/layer/moe.hpp"
 #include "prytany/router/biased.hpp"
@@ -93,6 +94,12 @@ TEST_CASE("head_gate: the balance loss of its plan is k, the paper's 1/2") {
     for (std::size_t i = 0; i < 4; ++i) loss += share[i] * chosen[i];
     CHECK(4 * loss == Approx(2).epsilon(1e-6));
     CHECK(loss == Approx(0.5).epsilon(1e-6));
+    asked<two_of_four> router(6, 2);
+    auto const& plan = router(fixture.view());
+    auto const routed = fixture.view().columns(2, 4);
+    CHECK(grad::loss::moh(routed, plan) == Approx(2).epsilon(1e-6));
+    using grad::loss::head_scale;
+    CHECK(grad::loss::moh(routed, plan, head_scale::none) == Approx(0.5).epsilon(1e-6));
 }
 
 TEST_CASE("head_gate: a fresh gate leaves every active head at 1") {
@@ -125,6 +132,9 @@ TEST_CASE("head_gate: without shared heads, or without routed ones, there are no
     auto const paper =
         ask<head_gate{.k = 2, .form = head_form::paper}>(table(4, {1, 0.5f, 0, -0.5f}));
     require_weights(paper[0], {0.455054, 0.276004});
+    auto const all =
+        ask<head_gate{.k = 4, .form = head_form::paper}>(table(4, {1, 0.5f, 0, -0.5f}));
+    require_weights(all[0], {0.455054, 0.276004, 0.167405, 0.101536});
 
     auto const dense = ask<head_gate{.shared = 2, .k = 0}>(table(2, {0.2f, -0.2f}));
     require_weights(dense[0], {1.197375, 0.802625});

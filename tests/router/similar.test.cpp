@@ -118,6 +118,44 @@ TEST_CASE("similar: the numbers of the literature") {
     require_numbers(by_expert(sharp[1]), {0.336491, 0.232570, 0.222369, 0.208569});
 }
 
+TEST_CASE("similar: tokens that want one expert each show how much they hear of each other") {
+    auto const z = of(2, 2, {0, -infinity, -infinity, 0});
+    asked<all> dense(2, 2, {.router = {.k = 2}});
+    auto const s = slots_of(dense(seen_of(golden_u, z)));
+    require_numbers(by_expert(s[0]), {0.598688, 0.401312});
+    require_numbers(by_expert(s[1]), {0.401312, 0.598688});
+}
+
+TEST_CASE("similar: a mixture is no surer than what it mixes") {
+    auto const entropy = [](std::vector<double> const& shares) {
+        double sum = 0;
+        for (double const p : shares) sum -= p * std::log(p);
+        return sum;
+    };
+    asked<all> mixes(4, 2, {.router = {.k = 4}}), alone(4, 2, {.mix = 0, .router = {.k = 4}});
+    auto const q = slots_of(mixes(seen_of(golden_u, golden_z))),
+               r = slots_of(alone(seen_of(golden_u, golden_z)));
+    double const h0 = entropy(by_expert(r[0])), h1 = entropy(by_expert(r[1]));
+    CHECK(std::abs(h0 - 1.014) < 5e-4);
+    CHECK(std::abs(entropy(by_expert(q[0])) - 1.279) < 5e-4);
+    CHECK(entropy(by_expert(q[0])) >= 0.598688 * h0 + 0.401312 * h1);
+    CHECK(entropy(by_expert(q[1])) >= 0.401312 * h0 + 0.598688 * h1);
+}
+
+TEST_CASE("similar: so cold that a token of length 1 hears itself alone") {
+    auto u = rows::normal(20, 8, 21);
+    auto const z = rows::normal(20, 6, 22, 2);
+    for (index_t t = 0; t < 20; ++t) {
+        double squares = 0;
+        for (float const x : u.row_of(t)) squares += double{x} * double{x};
+        for (index_t c = 0; c < 8; ++c) u.row(t)[c] /= static_cast<float>(std::sqrt(squares));
+    }
+    asked<all> cold(6, 20, {.temperature = 1e-4f, .router = {.k = 6}});
+    asked<top_k{.k = 6}> plain(6, 20);
+    auto const got = slots_of(cold(seen_of(u, z))), wanted = slots_of(plain(z.view()));
+    for (std::size_t t = 0; t < 20; ++t) require_numbers(by_expert(got[t]), by_expert(wanted[t]));
+}
+
 TEST_CASE("similar: equals its definition for many tokens, in one sequence and in several") {
     auto const u = rows::normal(37, 20, 1, 0.4), z = rows::normal(37, 9, 2, 2);
     std::vector<std::uint8_t> mask(37, 1);

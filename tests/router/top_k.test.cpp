@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "prytany/router/top_k.hpp"
 
+#include <algorithm>
 #include <random>
 
 #include "conformance/numbers.hpp"
@@ -32,6 +33,29 @@ void require_weights(std::vector<slot> const& got, std::vector<double> const& wa
         CHECK(std::abs(double{got[j].weight} - wanted[j]) <= 1e-6 + 1e-5 * std::abs(wanted[j]));
 }
 
+/// The derivatives of the weight of expert 0 by every logit, from four points around each.
+template <auto Router>
+std::vector<double> slopes(std::vector<float> const& z, top_k::params const& own = {}) {
+    constexpr float step = 1.0f / 16;
+    std::vector<double> all;
+    for (std::size_t e = 0; e < z.size(); ++e) {
+        auto const moved = [&](float by) {
+            auto other = z;
+            other[e] += by;
+            for (slot const s : one<Router>(other, own))
+                if (s.expert == 0) return double{s.weight};
+            return std::nan("");
+        };
+        all.push_back((8 * (moved(step) - moved(-step)) - (moved(2 * step) - moved(-2 * step))) /
+                      (12 * double{step}));
+    }
+    return all;
+}
+void require_slopes(std::vector<double> const& got, std::vector<double> const& wanted) {
+    REQUIRE(got.size() == wanted.size());
+    for (std::size_t e = 0; e < got.size(); ++e) CHECK(std::abs(got[e] - wanted[e]) <= 5e-6);
+}
+
 constexpr top_k by_sigmoid{.score = scoring::sigmoid};
 constexpr top_k by_two_sigmoid{.score = scoring::sigmoid, .group = group_score::two_best};
 
@@ -58,6 +82,62 @@ TEST_CASE("top_k: the gate of DeepSeek-V3, biased sigmoids within the groups wit
     require_weights(grouped, {0.740338, 0.712064, 1.047598});
     CHECK(experts_of(one<by_sigmoid>(z, {.k = 3}, bias)) == std::vector{2, 3, 4});
     CHECK(experts_of(one<by_sigmoid>(z, {.k = 3})) == std::vector{0, 4, 2});
+}
+
+TEST_CASE("top_k: sigmoids as they come, and the sums by which groups are kept") {
+    std::vector<float> const z{2, -1, .5f, .4f, 1.5f, -3, -2, -2.5f};
+    std::vector<float> const bias{-.3f, 0, .2f, .1f, -.2f, 0, 0, .1f};
+    auto const all = one<by_sigmoid>(z, {.k = 8, .renormalise = false});
+    CHECK(experts_of(all) == std::vector{0, 4, 2, 3, 1, 6, 7, 5});
+    require_weights(all, {.880797, .817574, .622459, .598688, .268941, .119203, .075858, .047426});
+
+    std::vector<float> const l{.5f, -1, 2, 0, 1, 1.5f, -.5f, .25f};
+    std::vector<float> const other{0, .3f, -.2f, .1f, 0, -.1f, .4f, 0};
+    auto const sums = [](auto const& logits, auto const& added, std::vector<double> const& wanted) {
+        auto const best = std::max_element(wanted.begin(), wanted.end()) - wanted.begin();
+        for (std::size_t g = 0; g < 4; ++g)
+            for (double const off : {-5e-6, 5e-6}) { // one member lifted to just below or above
+                auto lifted = added;
+                lifted[2 * g] +=
+                    static_cast<float>(wanted[static_cast<std::size_t>(best)] - wanted[g] + off);
+                auto const got =
+                    one<by_two_sigmoid>(logits, {.k = 2, .groups = 4, .kept_groups = 1}, lifted);
+                auto const kept = g == static_cast<std::size_t>(best) || off < 0
+                                      ? static_cast<int>(best)
+                                      : static_cast<int>(g);
+                for (slot const s : got) CHECK(s.expert / 2 == kept);
+            }
+    };
+    sums(z, bias, {.849738, 1.521147, .665000, .295061});
+    sums(l, other, {1.191401, 1.280797, 1.448633, 1.339717});
+}
+
+TEST_CASE("top_k: the gates of today's models") {
+    std::vector<float> const z{1, 2, .5f, -1};
+    auto const mixtral = one<top_k{.k = 2}>(z);
+    CHECK(experts_of(mixtral) == std::vector{1, 0});
+    require_weights(mixtral, {.7310586, .2689414});
+    require_weights(one<top_k{.k = 2, .weight = weighing::softmax}>(z), {.7310586, .2689414});
+    require_weights(one<top_k{.k = 2}>(z, {.renormalise = false}), {.60946, .2242078}); // OLMoE
+
+    // DeepSeek-V3: expert 2, the largest sigmoid, is left out with its group
+    auto const got = one<by_two_sigmoid>({.5f, -1, 2, 0, 1, 1.5f, -.5f, .25f},
+                                         {.k = 3, .scale = 2.5f, .groups = 4, .kept_groups = 2},
+                                         {0, .3f, -.2f, .1f, 0, -.1f, .4f, 0});
+    CHECK(experts_of(got) == std::vector{6, 4, 5});
+    require_weights(got, {.490013782, .948848188, 1.06113803});
+}
+
+TEST_CASE("top_k: what a logit does to the first weight: nothing, if it is not among the shares") {
+    std::vector<float> const z{2, 1, 0.5f, -1};
+    require_slopes(slopes<top_k{.k = 2}>(z), {.196612, -.196612, 0, 0});
+    require_slopes(slopes<top_k{.k = 2}>(z, {.renormalise = false}),
+                   {.238019, -.136646, -.082880, -.018493});
+    require_weights(one<by_sigmoid>(z, {.k = 2}), {.546449, .453551});
+    require_slopes(slopes<by_sigmoid>(z, {.k = 2}), {.029544, -.066655, 0, 0});
+    CHECK(slopes<top_k{.k = 1}>(z) == std::vector<double>(4)); // a share of one teaches nothing
+    require_slopes(slopes<top_k{.k = 1}>(z, {.renormalise = false}),
+                   {.238019, -.136646, -.082880, -.018493});
 }
 
 TEST_CASE("top_k: a refused group stays refused when every kept score is negative") {

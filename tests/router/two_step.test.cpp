@@ -78,6 +78,29 @@ TEST_CASE("two_step: the numbers of the literature") {
     CHECK(slots_of(two(with_labels(away, some_class)))[0] == std::vector<slot>{{0, 0, 0}});
 }
 
+TEST_CASE("two_step: weights are cosines, or sigmoids or a softmax of them, never made anew") {
+    rows z(2, 4);
+    z.all = {0.6f, 0.8f, -0.99f, 9, -0.5f, -0.25f, -1, 9};
+    std::vector<std::int32_t> const labels{1, 2};
+    double const wanted[3][2] = {
+        {0.8, -0.25},
+        {1 / (1 + std::exp(-0.8)), 1 / (1 + std::exp(0.25))},
+        {1 / (1 + std::exp(-0.2) + std::exp(-1.79)), 1 / (1 + std::exp(-0.25) + std::exp(-0.75))}};
+    auto const weighs = [&]<scoring How>(std::integral_constant<scoring, How>, double const* w) {
+        asked<two_step{top_k{.k = 1, .score = How}}> router(4, 2,
+                                                            {.router = {.renormalise = false}});
+        auto const got = slots_of(router(with_labels(z, labels)));
+        for (std::size_t t = 0; t < 2; ++t) {
+            CHECK(got[t][0].expert == 1);
+            CHECK(std::abs(double{got[t][0].weight} - w[t]) <= 1e-6);
+        }
+    };
+    weighs(std::integral_constant<scoring, scoring::identity>{}, wanted[0]);
+    weighs(std::integral_constant<scoring, scoring::sigmoid>{}, wanted[1]);
+    weighs(std::integral_constant<scoring, scoring::softmax>{}, wanted[2]);
+    CHECK(params_of<two_step<top_k>>{}.null_label == 1000);
+}
+
 TEST_CASE("two_step: a conditional token is the inner router's, over one expert less") {
     auto z = rows::normal(40, 7, 5, 3);
     z.row(3)[2] = std::nanf("");

@@ -328,6 +328,8 @@ TEST_CASE("uncertain: says what it promises and what is out of range") {
     CHECK(two.slots({.experts = 7}, {}) == 2);
     CHECK(two.slots({.experts = 7}, {.keep_ties = true}) == 7);
 
+    constexpr uncertain::params given{}; // five passes, one feature in ten is dropped
+    CHECK((given.passes == 5 && given.dropout == 0.1f && !given.sampled && !given.keep_ties));
     CHECK(sentence<two>({}).empty());
     CHECK(sentence<two>({.k = 3}) == "uncertain.k: expected 2, got 3");
     CHECK(sentence<any>({}) == "uncertain.k: expected 1 to 4, got -1");

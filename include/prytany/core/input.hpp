@@ -24,6 +24,7 @@ struct input {
     std::span<std::int32_t const> ids{};    ///< the vocabulary entry of each token
     std::span<matrix_view<float const> const> attention{}; ///< of each head, [tokens, tokens]
     std::span<matrix_view<float const> const> heads{};     ///< their outputs, [tokens, model]
+    matrix_view<float const> previous_logits{};            ///< of the layer before, one row a token
     std::uint64_t seed = 0;                                ///< of all that is drawn in the call
     index_t first = 0; ///< the number of the first row: a part draws what the whole would
 
@@ -61,6 +62,7 @@ struct input {
         some.ids = cut(ids);
         some.sequences = {};
         some.attention = some.heads = {};
+        if (!previous_logits.empty()) some.previous_logits = previous_logits.part(from, count);
         some.first = first + from;
         return some;
     }

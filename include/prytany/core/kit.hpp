@@ -2,6 +2,7 @@
 // What a part of a layer owns, nested by role name.
 #pragma once
 
+#include <span>
 #include <type_traits>
 
 #include "prytany/core/arena.hpp"
@@ -88,6 +89,18 @@ void lay_out_scratch(P const& policy, scratch_of<P>& scratch, arena& memory, sha
         scratch.lay_out(memory, size, tokens);
     if constexpr (wraps_router<P>)
         lay_out_scratch(policy.router, scratch.router, memory, size, tokens);
+}
+/// The same for each of some workers.
+template <class P>
+std::span<scratch_of<P>> take_scratch(P const& policy, arena& memory, shape const& size,
+                                      index_t tokens, index_t workers) {
+    auto const all = memory.take<scratch_of<P>>(workers);
+    for (index_t w = 0; w < workers; ++w) {
+        scratch_of<P> own{};
+        lay_out_scratch(policy, own, memory, size, tokens);
+        if (!memory.counts_only()) all[static_cast<std::size_t>(w)] = own;
+    }
+    return all;
 }
 
 } // namespace prytany::inline PRYTANY_ABI

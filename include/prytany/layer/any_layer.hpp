@@ -72,6 +72,11 @@ public:
                  Observer&& watch = {}) const {
         visit([&](auto const& layer) { layer.forward(in, out, ws, pool, watch); });
     }
+    void require(input const& in) const {
+        visit([&](auto const& layer) {
+            if constexpr (requires { layer.require(in); }) layer.require(in);
+        });
+    }
     template <executor X, class Observer = unobserved>
     void run(scratch& room, input const& in, matrix_view<float> out, X&& pool,
              Observer&& watch = {}) const {

@@ -47,7 +47,7 @@ constexpr bool looks_back() noexcept {
 /// const during a call; a `state` holds the sequence so far, a workspace the memory of the call.
 /// Models    –
 /// Throws    error: construction with sizes that do not fit; a token outside the vocabulary; more
-///           tokens than positions
+///           tokens than positions; a router that needs more than rows and ids
 /// Example   examples/language_model        Test   tests/layer/decoder.test.cpp
 template <moe_layer Layer, auto Format = dense<float>{}>
 class decoder {
@@ -142,6 +142,11 @@ public:
         arena memory = ws.open();
         scratch room{};
         lay_out(room, memory, count, pool.width());
+        input normed(room.normed);
+        normed.ids = tokens;
+        normed.first = sequence.length_;
+        if constexpr (requires { blocks_[0].moe.require(normed); })
+            for (block const& b : blocks_) b.moe.require(normed);
         embed(tokens, room.x);
         watch.passed(step::embed);
         for (std::size_t i = 0; i < blocks_.size(); ++i) {
@@ -149,8 +154,9 @@ public:
             b.attention.run(room.attention, room.x, sequence.length_, sequence.caches_[i], pool);
             watch.passed(step::attention);
             normalise(room.x, b.norm, room.normed, pool);
+            normed.seed = i; // layers draw other numbers
             watch.passed(step::norm);
-            b.moe.run(room.layer, input(room.normed), room.sum, pool,
+            b.moe.run(room.layer, normed, room.sum, pool,
                       [&](routing const& r) { watch.routed(static_cast<index_t>(i), r); });
             add(room.sum, room.x, pool);
             watch.passed(step::experts);

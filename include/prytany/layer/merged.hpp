@@ -18,10 +18,11 @@
 namespace prytany::inline PRYTANY_ABI {
 
 /// The run-time numbers of a layer of merged experts.
-template <class Expert>
+template <class Scorer, class Expert>
 struct merged_params {
     index_t segment = dynamic;  ///< tokens that share one merged expert; left out: a sequence
     bool from_previous = false; ///< merged by the segment before; the first by equal shares
+    [[no_unique_address]] params_of<Scorer> scorer{};
     typename Expert::params expert{};
 };
 
@@ -38,8 +39,9 @@ struct merged_params {
 /// Writes    a plan with all experts of every token, each at its p
 /// Cost      one expert's rows, and O(experts · weights of one) to merge for every segment; without
 ///           a `held` of the caller's `forward` allocates one expert
-/// Compile   Fixed, Score, Expert, a format        Run   segment, from_previous
-/// Throws    error: construction with sizes out of range, or shared experts; rows of other sizes
+/// Compile   Fixed, Score, Expert, a format        Run   segment, from_previous, scorer
+/// Throws    error: construction with sizes out of range, or shared experts; rows of other sizes; a
+///           scorer that needs more than rows
 /// Test      tests/layer/merged.test.cpp
 template <shape Fixed, scorer auto Score, expert_kind auto Expert, layer_option auto... Options>
 class merged {
@@ -55,12 +57,13 @@ class merged {
 public:
     static constexpr promises promise{
         .sees = scope::sequence, .causal = false, .positive = true, .unit_sum = true};
-    using params = merged_params<E>;
+    using params = merged_params<S, E>;
     struct scratch {
         prytany::plan plan;
         matrix_view<float> shares; // p of a segment, in the row of its first token
         matrix_view<float> pooled; // one row
-        matrix_view<float> rows;   // two of each worker: a merged weight row, and one to add
+        scratch_of<S> scorer;
+        matrix_view<float> rows; // two of each worker: a merged weight row, and one to add
         std::span<typename E::scratch> expert;
         std::span<std::int32_t> present; // the tokens that are not masked
     };
@@ -85,6 +88,7 @@ public:
         if (params_.from_previous && params_.segment == dynamic)
             throw error("merged.segment", "the tokens of a segment, since one before is used",
                         "none");
+        check_router(Score, sizes(), params_.scorer);
         for_each_tensor([](auto const& t) { t.allocate(); });
         Expert.tensors(experts_[0], sizes(),
                        [&](auto const& t) { widest_ = std::max(widest_, t.cols); });
@@ -106,14 +110,10 @@ public:
         room.plan.lay_out(memory, tokens, size.experts, size.experts);
         room.shares = memory.take<float>(tokens, size.experts);
         room.pooled = memory.take<float>(1, size.model);
+        lay_out_scratch(Score, room.scorer, memory, size, 1);
         room.rows = memory.take<float>(2 * workers, widest_);
         room.present = memory.take<std::int32_t>(tokens);
-        room.expert = memory.take<typename E::scratch>(workers);
-        for (index_t w = 0; w < workers; ++w) {
-            typename E::scratch own{};
-            own.lay_out(memory, size, tokens);
-            if (!memory.counts_only()) room.expert[static_cast<std::size_t>(w)] = own;
-        }
+        room.expert = take_scratch(Expert, memory, size, tokens, workers);
     }
 
     /// Computes [tokens, model] → [tokens, model]; `watch` is shown the plan, and no logits.
@@ -135,6 +135,7 @@ public:
         arena memory = ws.open();
         scratch room{};
         lay_out(room, memory, in.tokens(), pool.width());
+        require_input(Score, pooled_input(room, in, 0), sizes(), params_.scorer);
         room.plan.open();
         if (in.tokens() > 0) each_segment(in, [&](auto... at) { weigh(room, in, at...); });
         room.plan.close();
@@ -184,13 +185,20 @@ private:
             !(previous && begins) && pool_rows(room, in, previous ? first - params_.segment : first,
                                                previous ? params_.segment : count);
         if (known) {
-            nothing none;
-            S::score(room.pooled, kit<Score>{{}, scorer_, none}, room.shares.part(first, 1));
+            S::score(pooled_input(room, in, first),
+                     kit<Score>{params_.scorer, scorer_, room.scorer}, room.shares.part(first, 1));
             detail::softmax_in_place(p, experts);
         } else std::fill_n(p, experts, 1.0f / static_cast<float>(experts));
         for (index_t t = first; t < first + count; ++t)
             for (index_t e = 0; in.present(t) && e < experts; ++e)
                 room.plan.put(t, e, p[e], p[e] == 0 ? 1 : 0);
+    }
+    /// What the scorer sees of a segment: the pooled row, under the number of its first token.
+    static input pooled_input(scratch const& room, input const& in, index_t first) noexcept {
+        input pooled = room.pooled;
+        pooled.seed = in.seed;
+        pooled.first = in.first + first;
+        return pooled;
     }
     /// The mean of the rows that are present; false where none is.
     bool pool_rows(scratch& room, input const& in, index_t first, index_t count) const noexcept {

@@ -41,9 +41,10 @@ constexpr bool fits(R const& router, shape const& size) {
 } // namespace detail
 
 /// The run-time numbers of a layer, by role.
-template <class Router, class Expert, class Capacity = nothing>
+template <class Router, class Scorer, class Expert, class Capacity = nothing>
 struct moe_params {
     params_of<Router> router{};
+    [[no_unique_address]] params_of<Scorer> scorer{};
     typename Expert::params expert{};
     [[no_unique_address]] params_of<Capacity> capacity{};
 };
@@ -58,7 +59,7 @@ struct moe_params {
 /// Threads may share one layer, each with its own workspace. Slots are added in expert order, so a
 /// token has the same bits in any batch and with any number of threads.
 /// Models    moe_layer
-/// Compile   all of its arguments        Run   dynamic sizes; params of the router, of the expert
+/// Compile   all of its arguments        Run   dynamic sizes; params of router, scorer, expert
 /// Throws    error: construction with sizes or numbers out of range; forward with rows of other
 ///           sizes
 /// Example   examples/first_layer.cpp        Test   tests/layer/moe.test.cpp
@@ -120,7 +121,7 @@ public:
         return own;
     }();
 
-    using params = moe_params<R, E, C>;
+    using params = moe_params<R, S, E, C>;
     /// The memory of one call.
     struct scratch {
         prytany::plan plan;
@@ -128,6 +129,7 @@ public:
         matrix_view<kernel::input_of<format>> read, read_inner; // what products read, if rounded
         matrix_view<kernel::input_of<shared_format>> shared_read, shared_read_inner;
         std::span<scratch_of<R>> router;
+        std::span<scratch_of<S>> scorer;
         [[no_unique_address]] scratch_of<C> capacity;
         std::span<typename E::scratch> expert;
         std::span<std::int32_t> present; // the tokens that are not masked
@@ -143,6 +145,7 @@ public:
             throw error("experts per token (k)", "1 to " + std::to_string(size_.experts()),
                         most == dynamic ? "none" : std::to_string(most));
         check_router(Router, sizes(), params_.router);
+        check_router(own_scorer, sizes(), params_.scorer);
         if constexpr (drops) capacity.check(params_.capacity);
         for_each_tensor([](auto const& t) { t.allocate(); });
     }
@@ -179,12 +182,8 @@ public:
         if constexpr (gated_shared) room.shared_weights = memory.take<float>(tokens);
         if constexpr (drops) room.capacity.lay_out(memory, tokens, most, size.experts);
         index_t const routers = token_by_token ? workers : 1;
-        room.router = memory.take<scratch_of<R>>(routers);
-        for (index_t w = 0; w < routers; ++w) {
-            scratch_of<R> own{};
-            lay_out_scratch(Router, own, memory, size, tokens);
-            if (!memory.counts_only()) room.router[static_cast<std::size_t>(w)] = own;
-        }
+        room.router = take_scratch(Router, memory, size, tokens, routers);
+        if constexpr (scores) room.scorer = take_scratch(own_scorer, memory, size, tokens, routers);
         if constexpr (tiled) {
             index_t const wide =
                 std::max(E::inner(size), with_shared > 0 ? E::inner(shared_sizes()) : 0);
@@ -206,12 +205,8 @@ public:
                                    with_shared > 0 ? E::rise_panels(shared_sizes()) : 0));
         } else {
             room.rows = memory.take<float>(tokens * most + with_shared, size.model);
-            room.expert = memory.take<typename E::scratch>(workers);
-            for (index_t w = 0; w < workers; ++w) {
-                typename E::scratch own{};
-                own.lay_out(memory, with_shared > 0 ? widest() : size, tokens);
-                if (!memory.counts_only()) room.expert[static_cast<std::size_t>(w)] = own;
-            }
+            room.expert =
+                take_scratch(Expert, memory, with_shared > 0 ? widest() : size, tokens, workers);
         }
     }
 
@@ -223,7 +218,7 @@ public:
     void forward(input const& in, matrix_view<float> out, workspace& ws, X&& pool,
                  Observer&& watch = {}) const {
         detail::check_call(in, out, size_.model());
-        require_input(Router, in, sizes(), params_.router);
+        require(in);
         ws.reserve(*this, in.tokens(), pool);
         arena memory = ws.open();
         scratch room{};
@@ -231,7 +226,12 @@ public:
         run(room, in, out, pool, watch);
         ws.keep(room.plan);
     }
-    /// The same with memory that the caller laid out: what a stack of layers calls.
+    /// Throws what a call lacks that router or scorer need.
+    void require(input const& in) const {
+        require_input(Router, in, sizes(), params_.router);
+        require_input(own_scorer, in, sizes(), params_.scorer);
+    }
+    /// The same with memory that the caller laid out, after `require`: what a stack calls.
     template <executor X, class Observer = unobserved>
     void run(scratch& room, input const& in, matrix_view<float> out, X&& pool,
              Observer&& watch = {}) const {
@@ -302,8 +302,8 @@ private:
             seen mine{count == tokens ? in : in.part(first, count)};
             if constexpr (scores) {
                 auto const logits = room.logits.part(first, count);
-                nothing none;
-                S::score(mine.rows, kit<own_scorer>{{}, scorer_, none}, logits);
+                auto& own = room.scorer[static_cast<std::size_t>(worker)];
+                S::score(mine, kit<own_scorer>{params_.scorer, scorer_, own}, logits);
                 mine.logits = logits;
             }
             if constexpr (tiled) read_tokens(room, in, first, count);

@@ -7,8 +7,8 @@
 
 #include "prytany/router/concept.hpp"
 #include "prytany/router/detail/assignment.hpp"
+#include "prytany/router/detail/choosing.hpp"
 #include "prytany/router/detail/score_functions.hpp"
-#include "prytany/router/detail/softmax_row.hpp"
 #include "prytany/router/score/linear.hpp"
 
 namespace prytany::inline PRYTANY_ABI {

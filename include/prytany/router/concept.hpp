@@ -87,17 +87,17 @@ template <class P>
 concept router_policy = has_params<P> && has_slots<P> && has_promise<P> && has_select<P>;
 
 template <class S>
-concept has_score = requires(matrix_view<float const> rows, kit<S{}> own,
-                             matrix_view<float> logits) {
-    { S::score(rows, own, logits) }
+concept has_score = requires(input const& in, kit<S{}> own, matrix_view<float> logits) {
+    { S::score(in, own, logits) }
     noexcept;
 }
-|| unsatisfied<"a scorer needs template <auto My> static void score(rows, kit<My>, logits) "
+|| unsatisfied<"a scorer needs template <auto My> static void score(input, kit<My>, logits) "
                "noexcept: one logit for each token and expert">();
 
 /// A structural value that turns rows into logits: [tokens, model] → [tokens, experts].
 ///
-/// Optional: `check(shape)`, which throws what is wrong with its sizes.
+/// It is asked for parts of a call, so a token's logits are its own. Optional, as for a router:
+/// `params`, all defaulted; `scratch` with `lay_out`; `check(shape, params)`; `require(…)`.
 /// Models    everything in router/score/
 /// Test      tests/router/score/linear.test.cpp
 template <class S>
@@ -118,14 +118,14 @@ void router_tensors(P const& policy, Weights& own, shape const& size, Visit&& vi
     if constexpr (wraps_router<P>) router_tensors(policy.router, own.router, size, visit);
 }
 
-/// Throws what is wrong with the run-time numbers of a router and of what it wraps.
+/// Throws what is wrong with the run-time numbers of a router and of what it wraps, or of a scorer.
 template <class P>
 void check_router(P const& policy, shape const& size, params_of<P> const& own) {
     if constexpr (requires { policy.check(size, own); }) policy.check(size, own);
     if constexpr (wraps_router<P>) check_router(policy.router, size, own.router);
 }
 
-/// Throws what a call lacks that a router, or what it wraps, needs.
+/// Throws what a call lacks that a router, what it wraps, or a scorer needs.
 template <class P>
 void require_input(P const& policy, input const& in, shape const& size, params_of<P> const& own) {
     if constexpr (requires { policy.require(in, size, own); }) policy.require(in, size, own);

@@ -2,7 +2,8 @@
 // All experts: the dense mixture.
 #pragma once
 
-#include "prytany/router/detail/softmax_row.hpp"
+#include "prytany/kernel/softmax.hpp"
+#include "prytany/router/detail/choosing.hpp"
 #include "prytany/router/score/linear.hpp"
 
 namespace prytany::inline PRYTANY_ABI {
@@ -30,7 +31,7 @@ struct every_expert {
     static void select(seen const& in, kit<My>, plan& out) noexcept {
         for (index_t t = 0; t < in.logits.rows; ++t) {
             float const* const logits = in.logits.row(t);
-            detail::softmax_row const weight(logits, in.logits.cols);
+            kernel::softmax const weight(logits, in.logits.cols);
             for (index_t e = 0; e < in.logits.cols; ++e)
                 out.put(t, e, weight(logits[e]), detail::idle_tier(logits[e]));
         }

@@ -11,7 +11,8 @@
 #include "prytany/core/error.hpp"
 #include "prytany/core/rounded_up.hpp"
 #include "prytany/kernel/select.hpp"
-#include "prytany/router/detail/softmax_row.hpp"
+#include "prytany/kernel/softmax.hpp"
+#include "prytany/router/detail/choosing.hpp"
 #include "prytany/router/score/linear.hpp"
 
 namespace prytany::inline PRYTANY_ABI {
@@ -38,10 +39,10 @@ struct expert_choice {
         float factor = 2; ///< the mean number of experts a token gets
     };
     struct scratch {
-        std::span<detail::softmax_row> shares;
+        std::span<kernel::softmax> shares;
         std::span<std::uint64_t> keys;
         void lay_out(arena& memory, shape const&, index_t tokens) {
-            shares = memory.take<detail::softmax_row>(tokens);
+            shares = memory.take<kernel::softmax>(tokens);
             keys = memory.take<std::uint64_t>(tokens);
         }
     };

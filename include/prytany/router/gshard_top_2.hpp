@@ -9,7 +9,8 @@
 #include "prytany/core/error.hpp"
 #include "prytany/core/philox.hpp"
 #include "prytany/kernel/select.hpp"
-#include "prytany/router/detail/softmax_row.hpp"
+#include "prytany/kernel/softmax.hpp"
+#include "prytany/router/detail/choosing.hpp"
 #include "prytany/router/score/linear.hpp"
 
 namespace prytany::inline PRYTANY_ABI {
@@ -56,7 +57,7 @@ struct gshard_top_2 {
         for (index_t t = 0; t < in.logits.rows; ++t) {
             float const* const logits = in.logits.row(t);
             draws const drawn(in.seed, in.first + t, stream);
-            detail::softmax_row const of_all(logits, experts);
+            kernel::softmax const of_all(logits, experts);
             auto const worth = [&](index_t e) { return detail::choosing(in, t, e, of_all); };
             auto const luck = [&](index_t e) { return logits[e] + drawn.gumbel(1 + e); };
             index_t const first = best(experts, -1, worth);
@@ -64,7 +65,7 @@ struct gshard_top_2 {
             index_t const other = lucky ? best(experts, first, luck) : best(experts, first, worth);
 
             float const pair[] = {logits[first], logits[other]};
-            detail::softmax_row const of_pair(pair, 2);
+            kernel::softmax const of_pair(pair, 2);
             float const g =
                 My.chance == second_chance::of_pair ? of_pair(pair[1]) : of_all(pair[1]);
             bool const kept = !training || drawn.uniform(0) < 2 * g;

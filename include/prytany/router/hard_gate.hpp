@@ -6,8 +6,8 @@
 #include <span>
 
 #include "prytany/kernel/select.hpp"
+#include "prytany/kernel/softmax.hpp"
 #include "prytany/router/concept.hpp"
-#include "prytany/router/detail/score_functions.hpp"
 #include "prytany/router/score/context_gate.hpp"
 
 namespace prytany::inline PRYTANY_ABI {
@@ -57,7 +57,7 @@ struct hard_gate {
             }
             float* const gates = own.scratch.gates.data();
             auto const whole =
-                static_cast<float>(detail::softmax_ratios(logits, experts, top, 1.0f, gates));
+                static_cast<float>(kernel::softmax_ratios(logits, experts, top, 1.0f, gates));
             float const bar = 1.0f / whole - band;
             for (index_t e = 0; e < experts; ++e)
                 if (logits[e] > idle && gates[e] / whole > bar) out.put(t, e, 1.0f);

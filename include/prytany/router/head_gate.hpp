@@ -12,6 +12,7 @@
 #include "prytany/format/tensor.hpp"
 #include "prytany/kernel/gemm.hpp"
 #include "prytany/kernel/select.hpp"
+#include "prytany/kernel/softmax.hpp"
 #include "prytany/router/concept.hpp"
 #include "prytany/router/score/linear_heads.hpp"
 
@@ -104,23 +105,6 @@ private:
 
     constexpr bool in_two_stages() const { return form != head_form::mask && shared > 0 && k != 0; }
 
-    /// A softmax of some logits: what is infinite shares with its equals alone, NaN weighs nothing.
-    struct shares {
-        float top = -infinity;
-        double total = 0;
-
-        template <class Logit>
-        shares(index_t count, Logit&& logit) noexcept {
-            for (index_t i = 0; i < count; ++i) top = logit(i) > top ? logit(i) : top;
-            for (index_t i = 0; i < count; ++i)
-                if (float const e = raised(logit(i)); e > 0) total += double{e};
-        }
-        float raised(float logit) const noexcept {
-            return logit == top ? 1.0f : std::exp(logit - top);
-        }
-        float of(float logit) const noexcept { return raised(logit) / static_cast<float>(total); }
-    };
-
     static void weigh_groups(float const* row, weights const& own, float* group) noexcept {
         float u[2] = {};
         kernel::multiply(
@@ -141,9 +125,9 @@ private:
             for (index_t h = 0; h < My.shared; ++h)
                 put(out, token, h, logits[h], My.form == head_form::mask ? 1.0f : scale);
         } else if constexpr (My.shared > 1) {
-            shares const all(My.shared, [&](index_t h) { return logits[h]; });
+            kernel::softmax const all(My.shared, [&](index_t h) { return logits[h]; });
             for (index_t h = 0; h < My.shared; ++h)
-                put(out, token, h, logits[h], scale * all.of(logits[h]));
+                put(out, token, h, logits[h], scale * all(logits[h]));
         }
     }
     /// The keys that choose among the routed heads.
@@ -153,10 +137,11 @@ private:
         bool const ranked = in.ranking.data != nullptr;
         float const* by = ranked ? in.ranking.row(token) : in.logits.row(token);
         if (!in.bias.empty()) { // it is added to a ranking as it is, to logits after their softmax
-            shares const all(heads - My.shared, [&](index_t i) { return by[My.shared + i]; });
+            kernel::softmax const all(heads - My.shared,
+                                      [&](index_t i) { return by[My.shared + i]; });
             for (index_t h = My.shared; h < heads; ++h)
                 room.scores[static_cast<std::size_t>(h)] =
-                    (ranked ? by[h] : all.of(by[h])) + in.bias[static_cast<std::size_t>(h)];
+                    (ranked ? by[h] : all(by[h])) + in.bias[static_cast<std::size_t>(h)];
             by = room.scores.data();
         }
         for (index_t h = My.shared; h < heads; ++h)
@@ -174,10 +159,11 @@ private:
             return;
         }
         bool const chosen_only = My.form == head_form::released;
-        shares const all(chosen_only ? keep : in.logits.cols - My.shared,
-                         [&](index_t i) { return logits[chosen_only ? head(i) : My.shared + i]; });
+        kernel::softmax const all(chosen_only ? keep : in.logits.cols - My.shared, [&](index_t i) {
+            return logits[chosen_only ? head(i) : My.shared + i];
+        });
         for (index_t j = 0; j < keep; ++j)
-            put(out, token, head(j), logits[head(j)], scale * all.of(logits[head(j)]));
+            put(out, token, head(j), logits[head(j)], scale * all(logits[head(j)]));
     }
 };
 

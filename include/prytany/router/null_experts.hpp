@@ -10,7 +10,8 @@
 
 #include "prytany/core/error.hpp"
 #include "prytany/kernel/select.hpp"
-#include "prytany/router/detail/softmax_row.hpp"
+#include "prytany/kernel/softmax.hpp"
+#include "prytany/router/detail/choosing.hpp"
 #include "prytany/router/score/linear.hpp"
 
 namespace prytany::inline PRYTANY_ABI {
@@ -77,7 +78,7 @@ struct null_experts {
             index_t const count = rank<My>(in, t, keep, nulls, own.scratch);
             float const* const logits = in.logits.row(t);
             auto const logit_of = [=](index_t j) { return logits[kernel::index_of(best[j])]; };
-            detail::softmax_row const share(count, logit_of);
+            kernel::softmax const share(count, logit_of);
             for (index_t j = 0; j < count; ++j)
                 out.put(t, kernel::index_of(best[j]), share(logit_of(j)),
                         detail::idle_tier(logit_of(j)));
@@ -107,7 +108,7 @@ private:
         float const* const logits = in.logits.row(token);
         auto const null_of = [&](index_t i) { return nulls[static_cast<std::size_t>(i)]; };
         bool const biased = !in.bias.empty();
-        detail::softmax_row const share(biased ? experts + My.nulls : 0, [&](index_t i) {
+        kernel::softmax const share(biased ? experts + My.nulls : 0, [&](index_t i) {
             return i < experts ? logits[i] : null_of(i - experts);
         });
         for (index_t e = 0; e < experts; ++e)

@@ -13,7 +13,8 @@
 #include "prytany/core/error.hpp"
 #include "prytany/core/philox.hpp"
 #include "prytany/kernel/select.hpp"
-#include "prytany/router/detail/softmax_row.hpp"
+#include "prytany/kernel/softmax.hpp"
+#include "prytany/router/detail/choosing.hpp"
 #include "prytany/router/score/linear.hpp"
 
 namespace prytany::inline PRYTANY_ABI {
@@ -81,7 +82,7 @@ struct ranks {
         std::uint64_t* const best = own.scratch.best.data();
         for (index_t t = 0; t < in.logits.rows; ++t) {
             float const* const logits = in.logits.row(t);
-            detail::softmax_row const share(logits, experts);
+            kernel::softmax const share(logits, experts);
             for (index_t e = 0; e < experts; ++e)
                 own.scratch.keys[static_cast<std::size_t>(e)] =
                     kernel::rank_key(detail::choosing(in, t, e, share), e);
@@ -90,8 +91,7 @@ struct ranks {
                 return kernel::index_of(best[listed[static_cast<std::size_t>(i)]]);
             };
             auto const logit_of = [=](index_t i) { return logits[expert_of(i)]; };
-            auto const weight =
-                with.renormalise ? detail::softmax_row(with.count, logit_of) : share;
+            auto const weight = with.renormalise ? kernel::softmax(with.count, logit_of) : share;
             for (index_t i = 0; i < with.count; ++i)
                 out.put(t, expert_of(i), with.scale * weight(logit_of(i)),
                         detail::idle_tier(logit_of(i)));

@@ -2,7 +2,7 @@
 // Every expert with a positive score.
 #pragma once
 
-#include "prytany/router/detail/softmax_row.hpp"
+#include "prytany/router/detail/choosing.hpp"
 #include "prytany/router/score/linear.hpp"
 
 namespace prytany::inline PRYTANY_ABI {

@@ -10,10 +10,11 @@ namespace prytany::inline PRYTANY_ABI {
 ///
 ///     scored{linear{.biases = true}, top_k{.k = 4}}
 ///
+/// The numbers of the scorer are the layer's params, as `scorer`.
 /// Models    router_policy
 /// Writes    what the inner router writes
 /// Compile   the scorer, the inner router        Run   its params, as `router`
-/// Throws    what the scorer's check(shape) throws, at construction
+/// Throws    never
 /// Test      tests/router/scored.test.cpp
 template <scorer S, router_policy R>
 struct scored {
@@ -28,9 +29,6 @@ struct scored {
         return router.slots(size, own.router);
     }
     constexpr promises promise() const { return router.promise(); }
-    void check(shape const& size, params const&) const {
-        if constexpr (requires { score.check(size); }) score.check(size);
-    }
     template <auto My>
     static void select(seen const& in, kit<My> own, plan& out) noexcept {
         R::select(in, own.router(), out);

@@ -3,12 +3,12 @@
 #pragma once
 
 #include <algorithm>
-#include <cmath>
 #include <limits>
 #include <span>
 
 #include "prytany/format/tensor.hpp"
 #include "prytany/kernel/dot.hpp"
+#include "prytany/kernel/softmax.hpp"
 #include "prytany/router/detail/mixture.hpp"
 #include "prytany/router/detail/project.hpp"
 
@@ -120,7 +120,8 @@ private:
         float top = -std::numeric_limits<float>::infinity();
         for (std::size_t j = 0; j < heard.size(); ++j)
             if (speaks[j] && heard[j] > top) top = heard[j];
-        for (float& s : heard) s = s == top ? 1.0f : std::exp((s - top) / temperature);
+        kernel::softmax_ratios(heard.data(), static_cast<index_t>(heard.size()), top, temperature,
+                               heard.data());
     }
 };
 template <router_policy R>

@@ -10,7 +10,8 @@
 
 #include "prytany/core/error.hpp"
 #include "prytany/kernel/select.hpp"
-#include "prytany/router/detail/softmax_row.hpp"
+#include "prytany/kernel/softmax.hpp"
+#include "prytany/router/detail/choosing.hpp"
 #include "prytany/router/score/linear.hpp"
 
 namespace prytany::inline PRYTANY_ABI {
@@ -62,7 +63,7 @@ private:
             float const behind = (top - logits[e]) / std::max(std::abs(logits[e]), top);
             return e != gone && !(behind > 2 * jitter); // 0 / 0 and NaN are
         };
-        detail::softmax_row const share(
+        kernel::softmax const share(
             experts, [=](index_t e) { return within_reach(e) ? logits[e] : -infinity; });
         std::uint64_t best = 0;
         for (index_t e = 0; e < experts; ++e)

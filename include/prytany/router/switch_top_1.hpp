@@ -6,7 +6,8 @@
 #include <cstdint>
 
 #include "prytany/kernel/select.hpp"
-#include "prytany/router/detail/softmax_row.hpp"
+#include "prytany/kernel/softmax.hpp"
+#include "prytany/router/detail/choosing.hpp"
 #include "prytany/router/score/linear.hpp"
 
 namespace prytany::inline PRYTANY_ABI {
@@ -15,8 +16,8 @@ namespace prytany::inline PRYTANY_ABI {
 ///
 ///     P = softmax(s);   e = argmax s;   w_e = P_e
 ///
-/// Never renormalised: a lone weight of 1 would teach the router nothing. The expert of
-/// top_k{.k = 1} with `.renormalise = false`, and its weight but for rounding, without memory.
+/// Never renormalised: a lone weight of 1 would teach the router nothing. The slots of
+/// top_k{.k = 1} with `.renormalise = false` to the last bit, without memory.
 /// Source    Fedus, Zoph, Shazeer 2021, §2.1, arXiv:2101.03961
 /// Models    router_policy
 /// Writes    one slot a token
@@ -34,7 +35,7 @@ struct switch_top_1 {
     template <auto My>
     static void select(seen const& in, kit<My>, plan& out) noexcept {
         for (index_t t = 0; t < in.logits.rows; ++t) {
-            detail::softmax_row const share(in.logits.row(t), in.logits.cols);
+            kernel::softmax const share(in.logits.row(t), in.logits.cols);
             std::uint64_t best = 0;
             for (index_t e = 0; e < in.logits.cols; ++e)
                 best = std::max(best, kernel::rank_key(detail::choosing(in, t, e, share), e));

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <algorithm>
+#include <bit>
 #include <cmath>
 #include <cstdint>
 #include <span>
@@ -21,19 +22,27 @@ namespace prytany::inline PRYTANY_ABI {
 /// How a mask is chosen: the best one, or in training with Gumbel noise, softly or hard.
 enum class pruning { best, soft, drawn };
 
-/// Drops, for every token, as many of its lowest experts as a small head says.
+/// Which of a token's experts may be dropped together.
+enum class mask_family {
+    prefix, ///< the lowest: mask j drops the last j, 0 ≤ j < k
+    every,  ///< any but all: mask j drops slot i if j has bit k - 1 - i, 0 ≤ j < 2^k - 1, k ≤ 8
+    pairs,  ///< each by itself: slot i is dropped if a_(2i + 1) > a_(2i)
+};
+
+/// Drops, for every token, those of its experts that a small head says: the lowest, or any.
 ///
-///     a = head([x; w]),  w falling;   j = arg max a;   S = the first k - j,   0 ≤ j < k
-///     drawn: j = arg max (a + g);   soft: y = softmax((a + g) / t), w_i ← w_i · Σ y_j, j < k - i
+///     a = head([x; w]),  w falling;   j = arg max a;   S = what mask j leaves of k slots
+///     drawn: j = arg max (a + g);   soft: y = softmax((a + g) / t), w_i ← w_i · Σ y_j, j keeps i
 ///
 /// The head is linear, or with `hidden` numbers between: B · relu(A · [x; w] + a) + b.
-/// Source    Online Top-any Pruning (MC#), its prefix masks
+/// Source    Online Top-any Pruning (MC#)
 /// Models    router_policy
-/// Writes    1 to k slots a token, by falling weight; renormalised: with the sum of all k
-/// Ties      fewer are dropped; of equal weights the lower expert number comes first
-/// Cost      that of the inner router and head, O(k²) a token; no allocation
-/// Compile   the inner router with its k, hidden        Run   mode, temperature, renormalise
-/// Throws    error at construction: k known only at run time, temperature
+/// Writes    0 to k slots a token, prefix: 1 to k, by falling weight; renormalised: with the sum of
+///           all k
+/// Ties      the lower mask number, pairs: kept; of equal weights the lower expert number first
+/// Cost      that of the inner router and head, O(k · masks) a token; no allocation
+/// Compile   the inner router with its k, hidden, masks        Run   mode, temperature, renormalise
+/// Throws    error at construction: k known only at run time, or > 8 for `every`; temperature
 /// Test      tests/router/top_any.test.cpp
 template <router_policy R>
 struct top_any {
@@ -41,6 +50,7 @@ struct top_any {
 
     R router;
     index_t hidden = 0;
+    mask_family masks = mask_family::prefix;
 
     struct params {
         pruning mode = pruning::best;
@@ -58,9 +68,10 @@ struct top_any {
         [[no_unique_address]] scratch_of<R> router{};
         void lay_out(arena& memory, shape const& size, index_t) {
             row = memory.take<float>(size.model + size.experts);
-            logits = memory.take<float>(size.experts);
-            noise = memory.take<float>(size.experts);
-            shares = memory.take<float>(size.experts);
+            index_t const most = std::max(2 * size.experts, logits_of_every(most_for_every));
+            logits = memory.take<float>(most);
+            noise = memory.take<float>(most);
+            shares = memory.take<float>(most);
         }
     };
     constexpr index_t slots(shape const& size, params const& own) const {
@@ -75,6 +86,10 @@ struct top_any {
         if (slots(size, own) != slots(size, {}))
             throw error("top_any.router", "as many slots by its type as by its params",
                         std::to_string(slots(size, own)));
+        if (masks == mask_family::every && slots(size, own) > most_for_every)
+            throw error("top_any.router",
+                        "at most " + std::to_string(most_for_every) + " slots, of which any drop",
+                        std::to_string(slots(size, own)));
         if (!(own.temperature > 0 && std::isfinite(own.temperature)))
             throw error("top_any.temperature", "a finite number > 0",
                         std::to_string(own.temperature));
@@ -87,9 +102,12 @@ struct top_any {
             visit(tensor{tensor_name{"router", "prune_rise_bias"}, hidden, index_t{1},
                          &own.rise_bias, row_map{}, true});
         }
-        visit(tensor{tensor_name{"router", "prune"}, k, wide, &own.fall});
-        visit(tensor{tensor_name{"router", "prune_bias"}, k, index_t{1}, &own.fall_bias, row_map{},
-                     true});
+        index_t const count = masks == mask_family::every   ? logits_of_every(k)
+                              : masks == mask_family::pairs ? 2 * k
+                                                            : k;
+        visit(tensor{tensor_name{"router", "prune"}, count, wide, &own.fall});
+        visit(tensor{tensor_name{"router", "prune_bias"}, count, index_t{1}, &own.fall_bias,
+                     row_map{}, true});
     }
 
     /// y = softmax((a + g) / t): how likely each mask is.
@@ -104,49 +122,88 @@ struct top_any {
         }
         for (float& share : y) share = static_cast<float>(share / total);
     }
-    /// How many of k candidates are kept: k less the place of the largest a + g.
-    static index_t kept(std::span<float const> a, std::span<float const> g) noexcept {
+    /// The number of the largest a + g.
+    static index_t best_of(std::span<float const> a, std::span<float const> g) noexcept {
         std::uint64_t best = 0;
         for (std::size_t i = 0; i < a.size(); ++i)
             best = std::max(best, kernel::rank_key(a[i] + g[i], static_cast<index_t>(i)));
-        return static_cast<index_t>(a.size()) - kernel::index_of(best);
+        return kernel::index_of(best);
     }
 
     template <auto My>
     static void select(seen const& in, kit<My> own, plan& out) noexcept {
         R::select(in, own.router(), out);
-        auto const k = static_cast<std::size_t>(own.weights.fall.rows());
-        auto const a = own.scratch.logits.first(k), g = own.scratch.noise.first(k);
+        auto const count = static_cast<std::size_t>(own.weights.fall.rows());
+        auto const a = own.scratch.logits.first(count), g = own.scratch.noise.first(count);
         for (index_t t = 0; t < in.tokens(); ++t) {
             auto const slots = out.open_slots_of(t);
             detail::sort_by_weight(slots);
             score(in.rows.row(t), own, slots, a);
             draws const drawn(in.seed, in.first + t, stream);
-            for (std::size_t i = 0; i < k; ++i)
+            for (std::size_t i = 0; i < count; ++i)
                 g[i] =
                     own.params.mode == pruning::best ? 0.0f : drawn.gumbel(static_cast<index_t>(i));
             double const before = detail::sum_of(slots);
-            if (own.params.mode == pruning::soft) {
-                auto const y = own.scratch.shares.first(k);
-                relax(a, g, own.params.temperature, y);
-                double share = 0;
-                for (std::size_t i = k, j = 0; i-- > 0; ++j) {
-                    share += double{y[j]};
-                    if (i < slots.size()) slots[i].weight *= static_cast<float>(share);
-                }
-            } else out.cut(t, kept(a, g));
+            if (own.params.mode == pruning::soft)
+                soften<My>(slots, a, g, own.params.temperature, own.scratch.shares.first(count));
+            else out.cut(t, leave<My>(slots, a, g));
             auto const left = out.open_slots_of(t);
             if (own.params.renormalise) detail::scale_to(left, before);
         }
     }
 
 private:
+    static constexpr index_t most_for_every = 8;
+
+    static constexpr index_t logits_of_every(index_t k) { return (index_t{1} << k) - 1; }
+    template <auto My>
+    static index_t slots_of(index_t count) noexcept {
+        if (My.masks == mask_family::pairs) return count / 2;
+        if (My.masks == mask_family::prefix) return count;
+        return static_cast<index_t>(std::bit_width(static_cast<std::uint64_t>(count)));
+    }
+    /// Whether mask j, of `count`, keeps slot i.
+    template <auto My>
+    static bool keeps(std::size_t j, std::size_t i, std::size_t count) noexcept {
+        auto const k = static_cast<std::size_t>(slots_of<My>(static_cast<index_t>(count)));
+        return My.masks == mask_family::every ? (j >> (k - 1 - i) & 1) == 0 : j + i < k;
+    }
+    /// Multiplies weights with what the masks that keep them are worth.
+    template <auto My>
+    static void soften(std::span<slot> slots, std::span<float const> a, std::span<float const> g,
+                       float t, std::span<float> y) noexcept {
+        constexpr bool pairs = My.masks == mask_family::pairs;
+        if constexpr (pairs)
+            for (std::size_t i = 0; i < y.size(); i += 2)
+                relax(a.subspan(i, 2), g.subspan(i, 2), t, y.subspan(i, 2));
+        else relax(a, g, t, y);
+        for (std::size_t i = 0; i < slots.size(); ++i) {
+            double share = pairs ? double{y[2 * i]} : 0;
+            for (std::size_t j = 0; j < y.size() && !pairs; ++j)
+                if (keeps<My>(j, i, y.size())) share += double{y[j]};
+            slots[i].weight *= static_cast<float>(share);
+        }
+    }
+    /// Moves what is kept to the front and counts it.
+    template <auto My>
+    static index_t leave(std::span<slot> slots, std::span<float const> a,
+                         std::span<float const> g) noexcept {
+        constexpr bool pairs = My.masks == mask_family::pairs;
+        auto const best = pairs ? std::size_t{0} : static_cast<std::size_t>(best_of(a, g));
+        std::size_t count = 0;
+        for (std::size_t i = 0; i < slots.size(); ++i) {
+            bool const kept = pairs ? !(a[2 * i + 1] + g[2 * i + 1] > a[2 * i] + g[2 * i])
+                                    : keeps<My>(best, i, a.size());
+            if (kept) slots[count++] = slots[i];
+        }
+        return static_cast<index_t>(count);
+    }
     /// a = head([x; w]).
     template <auto My>
     static void score(float const* x, kit<My> own, std::span<slot const> slots,
                       std::span<float> a) noexcept {
         auto const& first = My.hidden > 0 ? own.weights.rise : own.weights.fall;
-        auto const k = static_cast<index_t>(a.size()), model = first.cols() - k;
+        index_t const k = slots_of<My>(static_cast<index_t>(a.size())), model = first.cols() - k;
         float* const row = own.scratch.row.data();
         std::copy_n(x, model, row);
         for (index_t i = 0; i < k; ++i) {
@@ -176,6 +233,8 @@ template <router_policy R>
 top_any(R) -> top_any<R>;
 template <router_policy R>
 top_any(R, index_t) -> top_any<R>;
+template <router_policy R>
+top_any(R, index_t, mask_family) -> top_any<R>;
 template <router_policy R>
 top_any(top_any<R>) -> top_any<top_any<R>>;
 

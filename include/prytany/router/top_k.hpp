@@ -11,6 +11,7 @@
 
 #include "prytany/core/error.hpp"
 #include "prytany/kernel/select.hpp"
+#include "prytany/kernel/softmax.hpp"
 #include "prytany/router/concept.hpp"
 #include "prytany/router/detail/score_functions.hpp"
 #include "prytany/router/score/linear.hpp"
@@ -137,7 +138,7 @@ private:
         if constexpr (My.score == scoring::softmax) {
             float const top = top_of(logits, experts);
             auto const whole = static_cast<float>(
-                detail::softmax_ratios(logits, experts, top, temperature, scores));
+                kernel::softmax_ratios(logits, experts, top, temperature, scores));
             for (index_t e = 0; e < experts; ++e) scores[e] /= whole;
         } else {
             for (index_t e = 0; e < experts; ++e) scores[e] = score_of<My.score>(logits[e]);
@@ -151,11 +152,10 @@ private:
         else if constexpr (Score == scoring::sqrt_softplus) return detail::sqrt_softplus(z);
         else return z;
     }
-    /// A score over that of the largest logit chosen.
+    /// A score over that of the largest logit chosen, where the score needs no other logit.
     template <scoring Score>
-    static float ratio(float z, float top, float temperature) noexcept {
-        if constexpr (Score == scoring::softmax) return detail::softmax_ratio(z, top, temperature);
-        else if constexpr (Score == scoring::sigmoid) return detail::sigmoid_ratio(z, top);
+    static float ratio(float z, float top) noexcept {
+        if constexpr (Score == scoring::sigmoid) return detail::sigmoid_ratio(z, top);
         else if constexpr (Score == scoring::relu) return detail::relu_ratio(z, top);
         else if constexpr (Score == scoring::sqrt_softplus)
             return detail::sqrt_softplus_ratio(z, top);
@@ -232,24 +232,21 @@ private:
         float* const all = own.scratch.scores.data();
         float* const parts = own.scratch.parts.data();
         bool const shares = by_score ? with.renormalise : My.weight == weighing::softmax;
-        float top = -infinity;
+        for (index_t j = 0; j < keep; ++j) parts[j] = logits[kernel::index_of(best[j])];
+        bool const of_all = score == scoring::softmax && !shares;
+        float const top = of_all ? top_of(logits, experts) : top_of(parts, keep);
         double total = 0; // a float would lose many small weights one by one
-        auto const logit_of = [&](index_t j) { return logits[kernel::index_of(best[j])]; };
-        if (score == scoring::softmax && !shares) {
-            top = top_of(logits, experts);
-            total = detail::softmax_ratios(logits, experts, top, with.temperature, all);
+        if (of_all) {
+            total = kernel::softmax_ratios(logits, experts, top, with.temperature, all);
+            for (index_t j = 0; j < keep; ++j) parts[j] = all[kernel::index_of(best[j])];
+        } else if (score == scoring::softmax) {
+            total = kernel::softmax_ratios(parts, keep, top, with.temperature, parts);
         } else {
-            for (index_t j = 0; j < keep; ++j) top = logit_of(j) > top ? logit_of(j) : top;
-        }
-        for (index_t j = 0; j < keep; ++j) {
-            float const logit = logit_of(j);
-            if (My.weight == weighing::unit) parts[j] = 1;
-            else if (score == scoring::softmax && !shares)
-                parts[j] = all[kernel::index_of(best[j])];
-            else if (shares) parts[j] = ratio<score>(logit, top, with.temperature);
-            else parts[j] = score_of<score>(logit);
-            if (logit == -infinity) parts[j] = 0;
-            if (shares && parts[j] > 0) total += parts[j];
+            for (index_t j = 0; j < keep; ++j) {
+                if (My.weight == weighing::unit) parts[j] = 1;
+                else parts[j] = shares ? ratio<score>(parts[j], top) : score_of<score>(parts[j]);
+                if (parts[j] > 0) total += parts[j];
+            }
         }
         auto const whole = static_cast<float>(total);
         bool const divides = shares || score == scoring::softmax;

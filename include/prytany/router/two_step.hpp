@@ -23,20 +23,30 @@ struct all_but_last {
 
     using params = params_of<S>;
     using weights = weights_of<S>;
+    using scratch = scratch_of<S>;
+    void check(shape const& size, params const& own) const {
+        check_router(score_rest, rest_of(size), own);
+    }
+    void require(input const& in, shape const& size, params const& own) const {
+        require_input(score_rest, in, rest_of(size), own);
+    }
     template <class Weights, class Visit>
     void tensors(Weights& own, shape const& size, Visit&& visit) const {
-        shape rest = size;
-        --rest.experts;
-        score_rest.tensors(own, rest, visit);
+        score_rest.tensors(own, rest_of(size), visit);
     }
     template <auto My>
-    static void score(matrix_view<float const> rows, kit<My> own,
-                      matrix_view<float> logits) noexcept {
+    static void score(input const& in, kit<My> own, matrix_view<float> logits) noexcept {
         matrix_view<float> rest = logits;
         --rest.cols;
-        S::score(rows, kit<My.score_rest>{own.params, own.weights, own.scratch}, rest);
+        S::score(in, kit<My.score_rest>{own.params, own.weights, own.scratch}, rest);
         for (index_t t = 0; t < logits.rows; ++t)
             logits.row(t)[rest.cols] = -std::numeric_limits<float>::infinity();
+    }
+
+private:
+    static constexpr shape rest_of(shape size) {
+        --size.experts;
+        return size;
     }
 };
 

@@ -110,7 +110,7 @@ struct uncertain {
             matrix_view<float const> const rows =
                 with.sampled ? matrix_view<float const>(room.rows) : in.rows.part(t, 1);
             nothing none;
-            linear::score({rows.data, passes, model, rows.stride},
+            linear::score(matrix_view<float const>(rows.data, passes, model, rows.stride),
                           kit<scores_by>{{}, own.weights.score, none},
                           {room.logits.data, passes, experts, room.logits.stride});
             matrix_view<double> const samples = room.samples.part(0, passes);

@@ -11,7 +11,8 @@
 #include "prytany/core/error.hpp"
 #include "prytany/core/rounded_up.hpp"
 #include "prytany/kernel/select.hpp"
-#include "prytany/router/detail/softmax_row.hpp"
+#include "prytany/kernel/softmax.hpp"
+#include "prytany/router/detail/choosing.hpp"
 #include "prytany/router/score/linear.hpp"
 
 namespace prytany::inline PRYTANY_ABI {
@@ -133,7 +134,7 @@ private:
         for (index_t t = p.first(); t < p.last(); ++t) {
             if (!in.present(t)) continue;
             ++present;
-            detail::softmax_row const share(in.logits.row(t), experts);
+            kernel::softmax const share(in.logits.row(t), experts);
             for (index_t e = 0; e < experts; ++e) { // NaN only where no token has a number
                 float const g = share(in.logits.row(t)[e]);
                 if (present == 1 || std::isnan(r[e])) r[e] = g;

@@ -20,6 +20,17 @@ TEST_CASE("adam: the numbers of the literature") {
     require_close(held::copy(p.carry.square), {0.001, 0.004});
 }
 
+TEST_CASE("adam: the first step is (1 - β₁) / √(1 - β₂) against the sign, whatever the size") {
+    for (float const size : {0.1f, 1.0f, 1000.0f}) {
+        held::pass<adam{}> p(row({3, 3}));
+        auto const x = p.step(row({size, -size}));
+        CHECK(std::abs(double{x[0]} + 0.1 / std::sqrt(0.001)) <= 2e-3);
+        CHECK(x[1] == -x[0]);
+    }
+    constexpr adam::params given{};
+    CHECK((given.beta1 == 0.9 && given.beta2 == 0.999 && given.mu == 0.7f && given.kappa == 1));
+}
+
 TEST_CASE("adam: epsilon stands inside the root, so that a zero sum is no step") {
     held::pass<adam{}> p(row({1, 1, 1}));
     double const small = double{1e-4f};

@@ -56,6 +56,23 @@ TEST_CASE("heavy_ball: the full layer with both LayerNorms") {
     require_close(held::copy(p.carry.momentum), {1.2, -0.9, -0.65});
 }
 
+TEST_CASE("heavy_ball: equal sums grow to c / (1 - μ), an old one fades by μ a layer") {
+    for (float const mu : {0.7f, 0.9f}) {
+        held::pass<heavy_ball{}> p(row({0, 0}), {.mu = mu});
+        for (int layer = 0; layer < 200; ++layer) p.step(row({1, -2}));
+        double const most = 1 / (1 - double{mu}); // 3.3 and 10
+        require_close(held::copy(p.carry.momentum), {most, -2 * most});
+        held::pass<heavy_ball{}> once(row({0, 0}), {.mu = mu});
+        once.step(row({1, -2}));
+        double left = 1;
+        for (int layer = 0; layer < 8; ++layer) {
+            once.step(row({0, 0}));
+            left *= double{mu};
+            require_close(held::copy(once.carry.momentum), {left, -2 * left});
+        }
+    }
+}
+
 TEST_CASE("heavy_ball: plus adds where minus subtracts") {
     held::pass<heavy_ball{}> minus(rows::normal(2, 9, 1));
     held::pass<heavy_ball{.sign = residual_sign::plus}> plus(rows::normal(2, 9, 1));

@@ -1,4 +1,4 @@
-// expect: a scorer needs template <auto My> static void score(rows, kit<My>, logits)
+// expect: a scorer needs template <auto My> static void score(input, kit<My>, logits)
 #include <prytany/router/scored.hpp>
 #include <prytany/router/top_k.hpp>
 

@@ -1,4 +1,4 @@
-// expect: a scorer needs template <auto My> static void score(rows, kit<My>, logits)
+// expect: a scorer needs template <auto My> static void score(input, kit<My>, logits)
 #include <prytany/router/concept.hpp>
 
 using namespace prytany;
@@ -6,7 +6,7 @@ using namespace prytany;
 struct zero {
 #if !defined(PRYTANY_MUST_FAIL)
     template <auto My>
-    static void score(matrix_view<float const>, kit<My>, matrix_view<float> logits) noexcept {
+    static void score(input const&, kit<My>, matrix_view<float> logits) noexcept {
         for (index_t t = 0; t < logits.rows; ++t)
             for (index_t e = 0; e < logits.cols; ++e) logits.row(t)[e] = 0;
     }

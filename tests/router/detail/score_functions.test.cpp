@@ -41,7 +41,6 @@ TEST_CASE("score functions: ratios of what vanishes or overflows") {
     CHECK(close(detail::sqrt_softplus_ratio(-1001, -1000), std::exp(-0.5)));
     CHECK(detail::sqrt_softplus_ratio(-3e38f, -3e38f) == 1);
     CHECK(close(detail::relu_ratio(1e38f, 3e38f), double{1e38f} / double{3e38f}));
-    CHECK(close(detail::softmax_ratio(-3, -1, 0.5f), std::exp(-4.0)));
     for (auto const ratio :
          {detail::sigmoid_ratio, detail::sqrt_softplus_ratio, detail::relu_ratio})
         for (double top = -60; top <= 60; top += 1.7)
@@ -62,8 +61,6 @@ TEST_CASE("score functions: infinities and NaN") {
     CHECK(detail::sqrt_softplus(-infinity) == 0);
     CHECK(detail::sqrt_softplus(infinity) == infinity);
     CHECK(detail::relu(-infinity) == 0);
-    CHECK(detail::softmax_ratio(infinity, infinity, 1) == 1);
-    CHECK(detail::softmax_ratio(1, infinity, 1) == 0);
     for (auto const ratio :
          {detail::sigmoid_ratio, detail::sqrt_softplus_ratio, detail::relu_ratio}) {
         CHECK(ratio(infinity, infinity) == 1);
@@ -74,32 +71,4 @@ TEST_CASE("score functions: infinities and NaN") {
     CHECK(detail::relu_ratio(-5, -5) == 0);
     for (auto const score : {detail::sigmoid, detail::relu, detail::sqrt_softplus})
         CHECK(std::isnan(score(none)));
-}
-
-TEST_CASE("score functions: the ratios of a row are those of its numbers") {
-    for (index_t const count : {0, 1, 7, 8, 9, 31, 64, 200})
-        for (float const temperature : {1.0f, 0.3f}) {
-            std::vector<float> z, ratios(static_cast<std::size_t>(count) + 1, 77.0f);
-            for (index_t i = 0; i < count; ++i)
-                z.push_back(static_cast<float>(i * 37 % 101) * -0.1f);
-            if (count > 8) z[3] = none, z[8] = -infinity;
-            double sum = 0;
-            double const got =
-                detail::softmax_ratios(z.data(), count, 0, temperature, ratios.data());
-            for (std::size_t i = 0; i < z.size(); ++i) {
-                float const one = detail::softmax_ratio(z[i], 0, temperature);
-                if (std::isnan(one)) CHECK(std::isnan(ratios[i]));
-                else CHECK(std::abs(ratios[i] - one) <= 5e-7f * one);
-                if (one > 0) sum += double{one};
-                float alone = 0;
-                detail::softmax_ratios(&z[i], 1, 0, temperature, &alone);
-                if (!std::isnan(one)) CHECK(alone == ratios[i]);
-            }
-            CHECK(close(got, sum));
-            CHECK(ratios[static_cast<std::size_t>(count)] == 77.0f);
-        }
-    std::vector<float> const high{infinity, 1, infinity, -infinity};
-    float ratios[4];
-    CHECK(detail::softmax_ratios(high.data(), 4, infinity, 1, ratios) == 2);
-    CHECK((ratios[0] == 1 && ratios[1] == 0 && ratios[2] == 1 && ratios[3] == 0));
 }

@@ -15,6 +15,7 @@ using numbers::at, numbers::rows;
 /// A scorer filled with random numbers.
 template <auto My>
 struct held {
+    params_of<kind_of<My>> params{};
     weights_of<kind_of<My>> weights{};
     shape size;
     std::map<std::string, twin::matrix> stored; // by role
@@ -39,11 +40,20 @@ struct held {
             stored[role] = numbers::stored(t);
         });
     }
-    rows score(matrix_view<float const> x) const {
-        rows z(x.rows, size.experts, std::nanf(""));
-        nothing none;
-        kind_of<My>::score(x, kit<My>{{}, weights, none}, z.view());
+    rows score(input const& in) const {
+        rows z(in.tokens(), size.experts, std::nanf(""));
+        score(in, z.view());
         return z;
+    }
+    void score(input const& in, matrix_view<float> to) const {
+        scratch_of<kind_of<My>> scratch{};
+        arena count;
+        lay_out_scratch(My, scratch, count, size, in.tokens());
+        buffer<std::byte> soiled(count.used());
+        for (index_t i = 0; i < soiled.size(); ++i) soiled[i] = std::byte{0xa5};
+        arena memory(soiled.data());
+        lay_out_scratch(My, scratch, memory, size, in.tokens());
+        kind_of<My>::score(in, kit<My>{params, weights, scratch}, to);
     }
 };
 
@@ -104,9 +114,7 @@ void keeps_to_itself() {
         if (t != 4 && t != 35) CHECK(numbers::same_bits(clean.row_of(t), soiled.row_of(t)));
     x.row(4)[7] = x.row(35)[0] = 1;
     rows wide(40, 19, 77.0f);
-    nothing none;
-    kind_of<My>::score(x.view(), kit<My>{{}, own.weights, none},
-                       matrix_view<float>(wide.all.data(), 40, 11, 19));
+    own.score(x.view(), matrix_view<float>(wide.all.data(), 40, 11, 19));
     auto const wanted = own.score(x.view());
     for (index_t t = 0; t < 40; ++t)
         for (index_t c = 0; c < 19; ++c)

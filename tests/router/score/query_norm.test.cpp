@@ -93,9 +93,9 @@ TEST_CASE("query_norm: follows its formula, rows by themselves have the same bit
 }
 
 TEST_CASE("query_norm: a row that heads do not divide is refused") {
-    query_norm{}.check({.model = 12, .hidden = 1, .experts = 4});
+    query_norm{}.check({.model = 12, .hidden = 1, .experts = 4}, {});
     try {
-        query_norm{}.check({.model = 13, .hidden = 1, .experts = 4});
+        query_norm{}.check({.model = 13, .hidden = 1, .experts = 4}, {});
         FAIL("accepted");
     } catch (error const& e) {
         CHECK(std::string(e.what()) ==

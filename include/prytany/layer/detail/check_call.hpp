@@ -38,6 +38,9 @@ inline void check_call(input const& in, matrix_view<float> out, index_t model) {
     for (auto const& head : in.heads)
         if (head.rows != tokens || head.cols != model)
             throw error("moe heads", dims_text(tokens, model), dims_text(head.rows, head.cols));
+    if (in.previous_logits.data != nullptr && in.previous_logits.rows != tokens)
+        throw error("moe previous logits", std::to_string(tokens) + " rows",
+                    std::to_string(in.previous_logits.rows));
     if (tokens == 0) return;
     if (in.rows.data == nullptr || out.data == nullptr)
         throw error("moe rows", dims_text(tokens, model), "a null pointer");

@@ -3,25 +3,17 @@
 #pragma once
 
 #include <algorithm>
-#include <cmath>
-#include <limits>
 
+#include "prytany/kernel/softmax.hpp"
 #include "prytany/simd/batch.hpp"
 
 namespace prytany::inline PRYTANY_ABI {
 namespace detail {
 
-/// Turns `count` numbers, `stride` apart, into their softmax; equal infinities share.
+/// Turns `count` numbers, `stride` apart, into their softmax.
 inline void softmax_in_place(float* x, index_t count, index_t stride = 1) noexcept {
-    float top = -std::numeric_limits<float>::infinity();
-    for (index_t i = 0; i < count; ++i) top = x[i * stride] > top ? x[i * stride] : top;
-    double total = 0;
-    for (index_t i = 0; i < count; ++i) {
-        float& v = x[i * stride];
-        v = v == top ? 1.0f : std::exp(v - top);
-        total += double{v};
-    }
-    for (index_t i = 0; i < count; ++i) x[i * stride] /= static_cast<float>(total);
+    kernel::softmax const share(count, [=](index_t i) { return x[i * stride]; });
+    for (index_t i = 0; i < count; ++i) x[i * stride] = share(x[i * stride]);
 }
 /// y += weight · x.
 inline void add_scaled(float weight, float const* x, float* y, index_t count) noexcept {

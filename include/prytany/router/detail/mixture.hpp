@@ -9,7 +9,8 @@
 #include <string>
 
 #include "prytany/core/error.hpp"
-#include "prytany/router/detail/softmax_row.hpp"
+#include "prytany/kernel/softmax.hpp"
+#include "prytany/router/detail/choosing.hpp"
 #include "prytany/simd/batch.hpp"
 
 namespace prytany::inline PRYTANY_ABI {
@@ -42,7 +43,7 @@ struct mixture {
             bool const open =
                 std::any_of(own, own + experts, [](float s) { return !idle_tier(s); });
             speaks[at(t)] = in.present(t) && numbers && open;
-            softmax_row const share(own, experts);
+            kernel::softmax const share(own, experts);
             for (index_t e = 0; e < shares.stride; ++e)
                 shares.row(t)[e] = e < experts && speaks[at(t)] ? share(own[e]) : 0.0f;
         }

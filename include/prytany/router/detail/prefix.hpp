@@ -12,7 +12,8 @@
 
 #include "prytany/core/error.hpp"
 #include "prytany/kernel/select.hpp"
-#include "prytany/router/detail/softmax_row.hpp"
+#include "prytany/kernel/softmax.hpp"
+#include "prytany/router/detail/choosing.hpp"
 
 namespace prytany::inline PRYTANY_ABI {
 namespace detail {
@@ -62,12 +63,12 @@ struct prefix {
         std::uint64_t* const keys = room.keys.data();
         for (index_t t = 0; t < in.logits.rows; ++t) {
             float const* const logits = in.logits.row(t);
-            softmax_row const share(logits, experts);
+            kernel::softmax const share(logits, experts);
             for (index_t e = 0; e < experts; ++e)
                 keys[e] = kernel::rank_key(choosing(in, t, e, share), e);
             auto const logit_of = [=](index_t i) { return logits[kernel::index_of(keys[i])]; };
             index_t const count = take(share, logit_of, keys, experts);
-            softmax_row const weight = renormalise ? softmax_row(count, logit_of) : share;
+            kernel::softmax const weight = renormalise ? kernel::softmax(count, logit_of) : share;
             for (index_t i = 0; i < count; ++i)
                 out.put(t, kernel::index_of(keys[i]), weight(logit_of(i)), idle_tier(logit_of(i)));
         }
@@ -76,7 +77,7 @@ struct prefix {
 private:
     /// Brings the keys of the taken to the front, best first, and says how many they are.
     template <class LogitOf>
-    index_t take(softmax_row const& share, LogitOf logit_of, std::uint64_t* keys,
+    index_t take(kernel::softmax const& share, LogitOf logit_of, std::uint64_t* keys,
                  index_t experts) const noexcept {
         index_t const room = cap == dynamic ? experts : std::min(cap, experts);
         float sum = 0;

@@ -5,8 +5,7 @@
 #include <algorithm>
 #include <cmath>
 
-#include "prytany/simd/mask.hpp"
-#include "prytany/simd/math.hpp"
+#include "prytany/core/config.hpp"
 
 namespace prytany::inline PRYTANY_ABI {
 namespace detail {
@@ -24,26 +23,6 @@ inline float sqrt_softplus(float z) noexcept {
     return std::sqrt(std::max(z, 0.0f) + std::log1p(std::exp(-std::abs(z))));
 }
 
-/// e^((z - top) / t), where +inf shares with +inf alone.
-inline float softmax_ratio(float z, float top, float temperature) noexcept {
-    if (z == top) return 1.0f;
-    return std::exp((z - top) / temperature);
-}
-/// The softmax_ratio of every number of a row, and the sum of those that are numbers. A ratio is
-/// within 5e-7 of its value, 0 below 2^-126, and depends on its own number and the largest alone.
-inline double softmax_ratios(float const* z, index_t count, float top, float temperature,
-                             float* ratios) noexcept {
-    auto const highest = simd::fill(top), width = simd::fill(temperature);
-    for (index_t i = 0; i < count; i += lanes) {
-        auto const x = simd::load_first(z + i, count - i);
-        auto const power = simd::exp((x - highest) / width);
-        simd::store_first(ratios + i, simd::where_equal(x, highest, simd::fill(1.0f), power),
-                          count - i);
-    }
-    double sums[4] = {}; // a float would lose many small ones one by one
-    for (index_t i = 0; i < count; ++i) sums[i % 4] += ratios[i] > 0 ? double{ratios[i]} : 0.0;
-    return (sums[0] + sums[1]) + (sums[2] + sums[3]);
-}
 /// σ(z) / σ(top), z ≤ top.
 inline float sigmoid_ratio(float z, float top) noexcept {
     return z == top ? 1.0f : std::exp(log_sigmoid(z) - log_sigmoid(top));

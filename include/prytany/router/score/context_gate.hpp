@@ -58,10 +58,9 @@ struct context_gate {
         visit(tensor{tensor_name{"router", "gate"}, size.experts, size.model + 1, &own.gate});
     }
     template <auto My>
-    static void score(matrix_view<float const> rows, kit<My> own,
-                      matrix_view<float> logits) noexcept {
+    static void score(input const& in, kit<My> own, matrix_view<float> logits) noexcept {
         auto const& gate = own.weights.gate;
-        detail::project(rows, gate.matrix(), &gate.constants(), logits);
+        detail::project(in.rows, gate.matrix(), &gate.constants(), logits);
     }
 };
 

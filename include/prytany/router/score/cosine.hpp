@@ -41,13 +41,12 @@ struct cosine {
                      true});
     }
     template <auto My>
-    static void score(matrix_view<float const> rows, kit<My> own,
-                      matrix_view<float> logits) noexcept {
+    static void score(input const& in, kit<My> own, matrix_view<float> logits) noexcept {
         static_assert(My.width > 0, "cosine: the width of the projection is at least 1");
         constexpr float log_100 = 4.60517019f;
         float const factor = std::exp(std::min(own.weights.temperature.data()[0], log_100));
         detail::each_projected<My.width>(
-            rows, own.weights.projection, &own.weights.bias, [](simd::floats x) { return x; },
+            in.rows, own.weights.projection, &own.weights.bias, [](simd::floats x) { return x; },
             [&](matrix_view<float const> inner, index_t first) {
                 detail::cosines(inner, own.weights.matrix, factor, logits.part(first, inner.rows));
             });

@@ -32,18 +32,17 @@ struct laplace {
         visit(tensor{tensor_name{"router", "weight"}, size.experts, size.model, &own.matrix});
     }
     template <auto My>
-    static void score(matrix_view<float const> rows, kit<My> own,
-                      matrix_view<float> logits) noexcept {
+    static void score(input const& in, kit<My> own, matrix_view<float> logits) noexcept {
         constexpr double near = 1.0 / 16; // of ‖x‖² + ‖w‖²: four bits of the sum are lost there
         auto const& points = own.weights.matrix;
-        detail::project(rows, points.matrix(), nullptr, logits);
-        for (index_t t = 0; t < rows.rows; ++t) {
-            double const x = detail::length_of(rows.row(t), rows.cols);
+        detail::project(in.rows, points.matrix(), nullptr, logits);
+        for (index_t t = 0; t < in.rows.rows; ++t) {
+            double const x = detail::length_of(in.rows.row(t), in.rows.cols);
             for (index_t e = 0; e < logits.cols; ++e) {
                 float& logit = logits.row(t)[e];
                 double const w = points.lengths()[e], whole = x * x + w * w;
                 double squared = whole - 2 * double{logit};
-                if (squared < near * whole) squared = points.distance_squared(rows.row(t), e);
+                if (squared < near * whole) squared = points.distance_squared(in.rows.row(t), e);
                 logit = -static_cast<float>(std::sqrt(squared));
             }
         }

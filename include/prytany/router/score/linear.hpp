@@ -35,8 +35,7 @@ struct linear {
                          row_map{}, true});
     }
     template <auto My>
-    static void score(matrix_view<float const> rows, kit<My> own,
-                      matrix_view<float> logits) noexcept {
+    static void score(input const& in, kit<My> own, matrix_view<float> logits) noexcept {
         auto const& matrix = own.weights.matrix;
         auto const write = [&](index_t row, index_t panel, simd::float_pair sum) {
             index_t const first = panel * panel_lanes;
@@ -46,7 +45,7 @@ struct linear {
             }
             simd::store_pair(logits.row(row) + first, sum, logits.cols - first);
         };
-        kernel::multiply(kernel::picked_rows{rows.data, rows.stride}, rows.rows, matrix, 0,
+        kernel::multiply(kernel::picked_rows{in.rows.data, in.rows.stride}, in.rows.rows, matrix, 0,
                          matrix.panels(), write);
     }
 };

@@ -36,12 +36,11 @@ struct linear_heads {
                          &own.routed});
     }
     template <auto My>
-    static void score(matrix_view<float const> rows, kit<My> own,
-                      matrix_view<float> logits) noexcept {
+    static void score(input const& in, kit<My> own, matrix_view<float> logits) noexcept {
         if constexpr (My.shared == 1)
             for (index_t t = 0; t < logits.rows; ++t) logits.row(t)[0] = 0.0f;
-        if constexpr (My.shared > 1) multiply(rows, own.weights.shared, logits, 0, My.shared);
-        multiply(rows, own.weights.routed, logits, My.shared, logits.cols);
+        if constexpr (My.shared > 1) multiply(in.rows, own.weights.shared, logits, 0, My.shared);
+        multiply(in.rows, own.weights.routed, logits, My.shared, logits.cols);
     }
 
 private:

@@ -42,12 +42,11 @@ struct mlp {
         visit(tensor{named("bias"), size.experts, index_t{1}, &own.bias, row_map{}, true});
     }
     template <auto My>
-    static void score(matrix_view<float const> rows, kit<My> own,
-                      matrix_view<float> logits) noexcept {
+    static void score(input const& in, kit<My> own, matrix_view<float> logits) noexcept {
         static_assert(My.width > 0, "mlp: the hidden layer has at least one number");
         auto const& with = own.weights;
         detail::each_projected<My.width>(
-            rows, with.hidden, My.biases ? &with.hidden_bias : nullptr,
+            in.rows, with.hidden, My.biases ? &with.hidden_bias : nullptr,
             [](simd::floats x) { return A::of({}, x, x); },
             [&](matrix_view<float const> inner, index_t first) {
                 detail::project(inner, with.matrix, My.biases ? &with.bias : nullptr,

@@ -30,9 +30,8 @@ struct prototypes {
         visit(tensor{tensor_name{"router", "prototypes"}, size.experts, size.model, &own.matrix});
     }
     template <auto My>
-    static void score(matrix_view<float const> rows, kit<My> own,
-                      matrix_view<float> logits) noexcept {
-        detail::cosines(rows, own.weights.matrix, 1.0f, logits);
+    static void score(input const& in, kit<My> own, matrix_view<float> logits) noexcept {
+        detail::cosines(in.rows, own.weights.matrix, 1.0f, logits);
     }
 };
 

@@ -32,19 +32,19 @@ struct query_norm {
     struct params {};
     template <class Weights, class Visit>
     void tensors(Weights&, shape const&, Visit&&) const {}
-    void check(shape const& size) const {
+    void check(shape const& size, params const&) const {
         if (size.model % size.experts != 0)
             throw error("query_norm: width of a row",
                         "a multiple of " + std::to_string(size.experts) + " heads",
                         std::to_string(size.model));
     }
     template <auto My>
-    static void score(matrix_view<float const> rows, kit<My>, matrix_view<float> logits) noexcept {
-        index_t const heads = logits.cols, width = rows.cols / heads;
+    static void score(input const& in, kit<My>, matrix_view<float> logits) noexcept {
+        index_t const heads = logits.cols, width = in.rows.cols / heads;
         for (index_t t = 0; t < logits.rows; ++t) {
             float* const row = logits.row(t);
             for (index_t h = 0; h < heads; ++h) {
-                float const* const query = rows.row(t) + h * width;
+                float const* const query = in.rows.row(t) + h * width;
                 row[h] = std::sqrt(kernel::dot(query, query, width));
             }
             if constexpr (My.standardised) {

@@ -36,11 +36,10 @@ struct x_moe {
         visit(tensor{tensor_name{"router", "weight"}, size.experts, width, &own.matrix});
     }
     template <auto My>
-    static void score(matrix_view<float const> rows, kit<My> own,
-                      matrix_view<float> logits) noexcept {
+    static void score(input const& in, kit<My> own, matrix_view<float> logits) noexcept {
         static_assert(My.width > 0, "x_moe: the width of the projection is at least 1");
         detail::each_projected<My.width>(
-            rows, own.weights.projection, nullptr, [](simd::floats x) { return x; },
+            in.rows, own.weights.projection, nullptr, [](simd::floats x) { return x; },
             [&](matrix_view<float const> inner, index_t first) {
                 detail::along(inner, own.weights.matrix, 0.0f, logits.part(first, inner.rows));
             });

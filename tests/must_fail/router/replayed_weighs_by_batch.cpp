@@ -1,0 +1,16 @@
+// expect: a set can only be weighed by a router that sees single tokens
+#include <prytany/router/expert_choice.hpp>
+#include <prytany/router/replayed.hpp>
+#include <prytany/router/top_k.hpp>
+
+using namespace prytany;
+
+#if defined(PRYTANY_MUST_FAIL)
+constexpr replayed router{expert_choice{}};
+#else
+constexpr replayed router{top_k{.k = 2}};
+#endif
+
+auto const select = &kind_of<router>::select<router>;
+
+int main() {}

@@ -1,0 +1,16 @@
+// expect: a router needs slots(shape, params): the most slots one token may get
+#include <prytany/router/score/linear.hpp>
+#include <prytany/router/top_k.hpp>
+#include <prytany/router/whole_sequence.hpp>
+
+using namespace prytany;
+
+#if defined(PRYTANY_MUST_FAIL)
+using inner = linear;
+#else
+using inner = top_k;
+#endif
+
+whole_sequence<inner> const router{};
+
+int main() {}
