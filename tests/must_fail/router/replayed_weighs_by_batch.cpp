@@ -11,6 +11,6 @@ constexpr replayed router{expert_choice{}};
 constexpr replayed router{top_k{.k = 2}};
 #endif
 
-auto const select = &kind_of<router>::select<router>;
+auto const chosen = &kind_of<router>::select<router>;
 
 int main() {}

@@ -11,6 +11,6 @@ constexpr steered router{expert_choice{}};
 constexpr steered router{top_k{.k = 2}};
 #endif
 
-auto const select = &kind_of<router>::select<router>;
+auto const chosen = &kind_of<router>::select<router>;
 
 int main() {}
