@@ -55,7 +55,8 @@ TEST_CASE("balancing_bias: loads become even on a skewed stream") {
         grad::balance(bias, loads);
         for (std::size_t e = 0; e < 3; ++e) late[e] += step < 400 ? 0 : loads[e];
     }
-    for (index_t const n : late) CHECK((n > 400 * 14 / 5 && n < 400 * 21 / 5)); // about a third of ten
+    for (index_t const n : late)
+        CHECK((n > 400 * 14 / 5 && n < 400 * 21 / 5)); // about a third of ten
 }
 
 TEST_CASE("balancing_bias: what does not fit") {
