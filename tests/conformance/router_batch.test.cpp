@@ -13,6 +13,8 @@ using namespace properties;
 TEST_CASE("every router: expert_choice") {
     suite<expert_choice{}>({});
     suite<expert_choice{scope::sequence}>({.factor = 0.6f});
+    suite<expert_choice{scope::sequence, worth::score}>({.factor = 1, .down = true});
+    suite<expert_choice{scope::batch, worth::among_tokens}>({.factor = 1.5f});
 }
 
 TEST_CASE("every router: sinkhorn and balanced, in training and after") {

@@ -202,3 +202,67 @@ TEST_CASE("expert_choice: one expert, one token, what is out of range") {
     STATIC_REQUIRE(expert_choice{}.promise().sees == scope::batch);
     STATIC_REQUIRE(!expert_choice{}.promise().causal);
 }
+
+TEST_CASE("expert_choice: by the softmax over tokens, or by the score, as sorting in double says") {
+    auto const z = rows::normal(29, 6, 8, 2);
+    auto const sorted_by = [&](auto const& worth_of, index_t most) {
+        numbers::lists wanted(29);
+        for (index_t e = 0; e < 6; ++e) {
+            std::vector<index_t> order(29);
+            std::iota(order.begin(), order.end(), 0);
+            std::sort(order.begin(), order.end(),
+                      [&](auto a, auto b) { return z.row_of(a)[at(e)] > z.row_of(b)[at(e)]; });
+            for (index_t i = 0; i < most; ++i)
+                wanted[at(order[at(i)])].push_back(
+                    {static_cast<int>(e), static_cast<float>(worth_of(order[at(i)], e)), 0});
+        }
+        return wanted;
+    };
+    asked<expert_choice{.weight = worth::among_tokens}> shares(6, 29, {.factor = 2});
+    require_same(slots_of(shares(z.view())),
+                 sorted_by(
+                     [&](index_t t, index_t e) {
+                         double total = 0;
+                         for (index_t u = 0; u < 29; ++u)
+                             total += std::exp(double{z.row_of(u)[at(e)]});
+                         return std::exp(double{z.row_of(t)[at(e)]}) / total;
+                     },
+                     10));
+    asked<expert_choice{.weight = worth::score}> scores(6, 29, {.factor = 2, .down = true});
+    require_same(slots_of(scores(z.view())),
+                 sorted_by([&](index_t t, index_t e) { return z.row_of(t)[at(e)]; }, 9)); // ⌊9.67⌋
+    STATIC_REQUIRE(!expert_choice{.weight = worth::score}.promise().positive);
+    STATIC_REQUIRE(expert_choice{.weight = worth::among_tokens}.promise().positive);
+}
+
+TEST_CASE("expert_choice: ProMoE's share is rounded down, one at least, and never more than all") {
+    constexpr expert_choice promoe{.among = scope::sequence, .weight = worth::score};
+    auto const taken = [](index_t tokens, float factor) {
+        asked<promoe> router(12, tokens, {.factor = factor, .down = true});
+        return std::ssize(router(rows::normal(tokens, 12, 3).view()).tokens_of(5));
+    };
+    CHECK(taken(10, 1) == 1);
+    CHECK(taken(23, 1) == 1);
+    CHECK(taken(24, 1) == 2);
+    CHECK(taken(5, 100) == 5);
+    CHECK(taken(60, 0.6f) == 3); // 0.6f is a little above 0.6, 0.3f a little above 0.3
+    CHECK(taken(40, 0.3f) == 1);
+    asked<promoe> none_there(12, 0, {.down = true});
+    CHECK(slots_of(none_there(rows(0, 12).view())).empty());
+}
+
+TEST_CASE("expert_choice: padding and odd numbers among tokens") {
+    auto z = of(1, {1, none, 2, -infinity, 60, 0});
+    std::vector<std::uint8_t> const mask{1, 1, 1, 1, 0, 1};
+    asked<expert_choice{.weight = worth::among_tokens}> router(1, 6, {.factor = 1});
+    auto in = with(z);
+    in.mask = mask;
+    auto const got = slots_of(router(in));
+    double const total = std::exp(1.0) + std::exp(2.0) + 1;
+    require_slots(got[0], {{0, std::exp(1.0) / total}});
+    CHECK(std::isnan(got[1][0].weight));
+    require_slots(got[2], {{0, std::exp(2.0) / total}});
+    CHECK(got[3] == std::vector<slot>{{0, 0, 1}});
+    CHECK(got[4].empty());
+    require_slots(got[5], {{0, 1 / total}});
+}
