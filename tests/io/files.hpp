@@ -22,17 +22,23 @@ namespace files {
 
 using prytany::index_t;
 
-/// Without optimisation or with a sanitizer: a bound on time is then ten times as wide.
-#if !defined(__OPTIMIZE__) || defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-inline constexpr double patience = 10;
+/// How much longer a bound on time is: with a sanitizer ten times, and as much without optimisation.
+inline constexpr bool sanitized =
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+    true;
 #elif defined(__has_feature)
 #if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-inline constexpr double patience = 10;
+    true;
 #else
-inline constexpr double patience = 1;
+    false;
 #endif
 #else
-inline constexpr double patience = 1;
+    false;
+#endif
+#if defined(__OPTIMIZE__)
+inline constexpr double patience = sanitized ? 10 : 1;
+#else
+inline constexpr double patience = sanitized ? 100 : 10;
 #endif
 
 /// A folder that is gone when the test ends.
