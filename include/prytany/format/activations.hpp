@@ -2,6 +2,8 @@
 // What a product does to the rows it reads.
 #pragma once
 
+#include "prytany/core/config.hpp"
+
 namespace prytany::inline PRYTANY_ABI {
 
 /// How a format's products see activations: as they are, or rounded to integers once for a call.
