@@ -207,6 +207,11 @@ void check_graph() {
     for (auto const& [name, h] : headers) {
         names const all = reach(name);
         if (all.contains(name)) report("cycle", name, "reaches itself");
+        bool const named = std::any_of(h.code.begin(), h.code.end(), [](auto const& line) {
+            return line.find("inline PRYTANY_ABI") != std::string::npos;
+        });
+        if (named && name != "core/config.hpp" && !all.contains("core/config.hpp"))
+            report("namespace", name, "PRYTANY_ABI is a plain word without core/config.hpp");
         names on_the_way;
         if (auto const deep = depth(name, on_the_way, depths); deep > most_depth)
             report("depth", name, "is " + std::to_string(deep) + " includes deep");

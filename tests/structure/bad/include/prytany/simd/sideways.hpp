@@ -3,3 +3,5 @@
 #pragma once
 
 #include "prytany/exec/pool.hpp"
+
+namespace prytany::inline PRYTANY_ABI {}
