@@ -16,6 +16,7 @@ namespace {
 constexpr float infinity = std::numeric_limits<float>::infinity();
 float const none = std::nanf("");
 constexpr expert_choice in_sequence{.among = scope::sequence};
+constexpr expert_choice promoe{.among = scope::sequence, .weight = worth::score};
 
 void require_slots(std::vector<slot> const& got, std::vector<std::pair<int, double>> const& all) {
     REQUIRE(got.size() == all.size());
@@ -236,7 +237,6 @@ TEST_CASE("expert_choice: by the softmax over tokens, or by the score, as sortin
 }
 
 TEST_CASE("expert_choice: ProMoE's share is rounded down, one at least, and never more than all") {
-    constexpr expert_choice promoe{.among = scope::sequence, .weight = worth::score};
     auto const taken = [](index_t tokens, float factor) {
         asked<promoe> router(12, tokens, {.factor = factor, .down = true});
         return std::ssize(router(rows::normal(tokens, 12, 3).view()).tokens_of(5));
