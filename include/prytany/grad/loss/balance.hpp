@@ -26,11 +26,11 @@ inline double balance(logit_rows logits, std::span<double const> fractions, toke
 ///
 /// Source    per slot: Megatron, DeepSpeed; per token: flaxformer, dynamic top-p (L_b), Mixtral
 /// Writes    1 per slot, k per token, for uniform shares; 0 for one expert or no token
-/// Pre       a logit for every expert of the plan
+/// Pre       logits of all experts of the plan, or of the last ones, which alone count
 /// Test      tests/grad/loss/balance.test.cpp
 inline double balance(logit_rows logits, plan const& closed, per divisor = per::slot,
                       token_mask mask = {}) {
-    auto counts = detail::counts(closed, mask, closed.most());
+    auto counts = detail::counts(logits, closed, mask, closed.most());
     index_t const tokens = detail::each_present(logits.rows, mask, [](index_t) {});
     double const by = divisor == per::slot ? detail::sum(counts) : static_cast<double>(tokens);
     return balance(logits, detail::over(std::move(counts), by), mask);
@@ -50,7 +50,8 @@ inline double switch_balance(logit_rows logits, plan const& closed, token_mask m
 /// Test      tests/grad/loss/balance.test.cpp
 inline double gshard(logit_rows logits, plan const& closed, token_mask mask = {}) {
     index_t const tokens = detail::each_present(logits.rows, mask, [](index_t) {});
-    auto const firsts = detail::over(detail::counts(closed, mask, 1), static_cast<double>(tokens));
+    auto const firsts =
+        detail::over(detail::counts(logits, closed, mask, 1), static_cast<double>(tokens));
     return balance(logits, firsts, mask);
 }
 
@@ -67,11 +68,7 @@ enum class head_scale { heads, none };
 /// Test      tests/grad/loss/balance.test.cpp
 inline double moh(logit_rows logits, plan const& closed, head_scale scale = head_scale::heads,
                   token_mask mask = {}) {
-    auto const all = detail::counts(closed, mask, closed.most());
-    detail::numbers routed(all.end() - logits.cols, all.end());
-    index_t const tokens = detail::each_present(logits.rows, mask, [](index_t) {});
-    double const scaled =
-        balance(logits, detail::over(std::move(routed), static_cast<double>(tokens)), mask);
+    double const scaled = balance(logits, closed, per::token, mask);
     return scale == head_scale::heads ? scaled : scaled / static_cast<double>(logits.cols);
 }
 

@@ -54,7 +54,7 @@ inline double deepseek_expert(logit_rows logits, plan const& closed, token_mask 
 /// Test      tests/grad/loss/deepseek.test.cpp
 inline double deepseek_device(logit_rows logits, plan const& closed, index_t devices,
                               token_mask mask = {}) {
-    auto counts = detail::counts(closed, mask, closed.most());
+    auto counts = detail::counts(logits, closed, mask, closed.most());
     double const slots = detail::sum(counts);
     auto const f = detail::over(std::move(counts), slots);
     std::size_t const size = detail::at(logits.cols / devices);

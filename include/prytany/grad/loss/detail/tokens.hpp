@@ -59,14 +59,16 @@ numbers mean_shares(logit_rows logits, token_mask mask, ShareOf&& share_of) {
     for (double& m : mean) m /= static_cast<double>(std::max<index_t>(tokens, 1));
     return mean;
 }
-/// The slots of each expert that run, of the first `ranks` of every token present.
-inline numbers counts(plan const& closed, token_mask mask, index_t ranks) {
+/// The slots that run of each expert with logits, the last ones of the plan, among the first
+/// `ranks` of every token present.
+inline numbers counts(logit_rows logits, plan const& closed, token_mask mask, index_t ranks) {
     numbers all(at(closed.experts()));
     each_present(closed.tokens(), mask, [&](index_t t) {
         auto const slots = closed.slots_of(t);
         for (slot const& s : slots.first(std::min(slots.size(), at(ranks))))
             if (s.tier == 0) all[at(s.expert)] += 1;
     });
+    all.erase(all.begin(), all.end() - logits.cols);
     return all;
 }
 inline double sum(std::span<double const> all) {
