@@ -4,8 +4,10 @@
 #include "grad/loss/fixture.hpp"
 #include "prytany/analysis/ranking.hpp"
 #include "support/catch.hpp"
+#include "support/said.hpp"
 
 using namespace prytany;
+using support::said;
 using analysis::marker_counts, analysis::npmi;
 using fixture::near, fixture::written_plan, numbers::at, numbers::lists;
 
@@ -14,15 +16,6 @@ namespace {
 constexpr double infinity = std::numeric_limits<double>::infinity();
 std::vector<double> const signs{1, -1, -1};
 
-template <class F>
-std::string sentence(F&& f) {
-    try {
-        f();
-    } catch (error const& e) {
-        return e.what();
-    }
-    return {};
-}
 /// A corpus of 10000 tokens with 30 of each of the markers 7, 8 and 9; an expert runs on `on[x]` of
 /// the tokens of marker x and on `runs` of all.
 struct corpus {
@@ -96,11 +89,11 @@ TEST_CASE("npmi: -1 to 1, its ends and its middle") {
 }
 
 TEST_CASE("npmi: counts that no table has") {
-    CHECK(sentence([] { (void)npmi(4, 3, 5, 9); }) ==
+    CHECK(said([] { (void)npmi(4, 3, 5, 9); }) ==
           "npmi: expected counts of one table, got 4 of 3 and 5 among 9");
     for (auto const& [k, m, r, t] : std::vector<std::array<index_t, 4>>{
              {-1, 3, 3, 9}, {4, 5, 3, 9}, {1, 10, 3, 9}, {1, 3, 10, 9}, {1, 6, 6, 9}})
-        CHECK(!sentence([&, k = k, m = m, r = r, t = t] { (void)npmi(k, m, r, t); }).empty());
+        CHECK(!said([&, k = k, m = m, r = r, t = t] { (void)npmi(k, m, r, t); }).empty());
 }
 
 TEST_CASE("npmi: an expert that never ran has no place, though it avoids what is to be avoided") {
@@ -144,18 +137,18 @@ TEST_CASE("npmi: what does not fit is said") {
     marker_counts counts(2, 3, {7, 8});
     written_plan const plan(3, 1, {{{1, 1}}});
     std::vector<std::int32_t> const one{7};
-    CHECK(sentence([&] { counts.add(2, plan, one); }) == "npmi.layer: expected 0 to 1, got 2");
-    CHECK(sentence([&] { counts.add(0, plan, {}); }) == "npmi.ids: expected 1, got 0");
-    CHECK(sentence([&] { counts.add(0, written_plan(4, 1, {{}}), one); }) ==
+    CHECK(said([&] { counts.add(2, plan, one); }) == "npmi.layer: expected 0 to 1, got 2");
+    CHECK(said([&] { counts.add(0, plan, {}); }) == "npmi.ids: expected 1, got 0");
+    CHECK(said([&] { counts.add(0, written_plan(4, 1, {{}}), one); }) ==
           "npmi.experts: expected 3, got 4");
-    CHECK(sentence([&] { (void)counts.scores(signs); }) == "npmi.signs: expected 2, got 3");
-    CHECK(sentence([&] { (void)counts.of(2); }) == "npmi.marker: expected 0 to 1, got 2");
+    CHECK(said([&] { (void)counts.scores(signs); }) == "npmi.signs: expected 2, got 3");
+    CHECK(said([&] { (void)counts.of(2); }) == "npmi.marker: expected 0 to 1, got 2");
     counts.add(0, plan, one);
     counts.add(1, plan, one);
-    CHECK(sentence([&] {
+    CHECK(said([&] {
               (void)counts.scores(std::vector<double>{1, -1});
           }) == "npmi.marker 8: expected tokens of it in every layer, got none");
-    CHECK(sentence([&] {
+    CHECK(said([&] {
               counts += marker_counts(2, 3, {7, 9});
           }) == "npmi: expected counts of the same experts and markers, got others");
 }

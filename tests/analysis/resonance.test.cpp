@@ -4,8 +4,10 @@
 #include "grad/loss/fixture.hpp"
 #include "prytany/analysis/ranking.hpp"
 #include "support/catch.hpp"
+#include "support/said.hpp"
 
 using namespace prytany;
+using support::said;
 using analysis::counted, analysis::ranking, analysis::resonance;
 using fixture::near, fixture::written_plan, numbers::at, numbers::rows;
 using counts = std::vector<index_t>;
@@ -27,15 +29,6 @@ std::vector<index_t> order(std::vector<double> const& scores) {
     for (auto const& p : ranking(scores, std::ssize(scores), std::ssize(scores)))
         all.push_back(p.expert);
     return all;
-}
-template <class F>
-std::string sentence(F&& f) {
-    try {
-        f();
-    } catch (error const& e) {
-        return e.what();
-    }
-    return {};
 }
 
 } // namespace
@@ -122,19 +115,19 @@ TEST_CASE("resonance: equal experts keep their order") {
 
 TEST_CASE("resonance: what does not fit, or has nothing to compare with, is said") {
     resonance of(2, 3, 2);
-    CHECK(sentence([&] {
+    CHECK(said([&] {
               of.add(2, counts{0, 0, 0}, 1);
           }) == "resonance.layer: expected 0 to 1, got 2");
-    CHECK(sentence([&] {
+    CHECK(said([&] {
               of.add(-1, counts{0, 0, 0}, 1);
           }) == "resonance.layer: expected 0 to 1, got -1");
-    CHECK(sentence([&] { of.add(0, written_plan(4, 1, {{}})); }) ==
+    CHECK(said([&] { of.add(0, written_plan(4, 1, {{}})); }) ==
           "resonance.experts: expected 3, got 4");
-    CHECK(sentence([&] { of.end_prompt(2); }) == "resonance.class: expected 0 to 1, got 2");
-    CHECK(sentence([&] { (void)of.of(5); }) == "resonance.class: expected 0 to 1, got 5");
+    CHECK(said([&] { of.end_prompt(2); }) == "resonance.class: expected 0 to 1, got 2");
+    CHECK(said([&] { (void)of.of(5); }) == "resonance.class: expected 0 to 1, got 5");
     of.end_prompt(1);
-    CHECK(sentence([&] { (void)of.of(0); }) ==
+    CHECK(said([&] { (void)of.of(0); }) ==
           "resonance.class 0: expected prompts of this class and of another, got 0 and 1");
-    CHECK(sentence([&] { (void)of.of(1); }) ==
+    CHECK(said([&] { (void)of.of(1); }) ==
           "resonance.class 1: expected prompts of this class and of another, got 1 and 0");
 }

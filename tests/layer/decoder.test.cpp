@@ -12,8 +12,10 @@
 #include "prytany/router/gumbel.hpp"
 #include "prytany/router/hash_table.hpp"
 #include "prytany/router/labelled.hpp"
+#include "support/said.hpp"
 
 using namespace prytany;
+using support::said;
 using numbers::at, numbers::same_bits;
 
 namespace {
@@ -67,15 +69,6 @@ std::vector<float> feed(words const& all, index_t piece = 90, Executor&& pool = 
     small::state sequence(shared());
     workspace ws;
     return feed(all, piece, sequence, ws, pool);
-}
-template <class F>
-std::string said(F&& f) {
-    try {
-        f();
-    } catch (error const& e) {
-        return e.what();
-    }
-    return {};
 }
 
 } // namespace

@@ -1,21 +1,14 @@
 // SPDX-License-Identifier: MIT
 // What a layer refuses, in one sentence with what was expected and what was got.
 #include "layer/moe_held.hpp"
+#include "support/said.hpp"
 
 using namespace prytany;
+using support::said;
 using numbers::rows;
 
 namespace {
 
-template <class F>
-std::string sentence(F&& f) {
-    try {
-        f();
-    } catch (error const& e) {
-        return e.what();
-    }
-    return "";
-}
 using layer_type = moe<shape{8, 4, 6}, top_k{.k = 2}, ffn{swiglu}>;
 using free_type = moe<shape{.shared = dynamic}, top_k{}, ffn{swiglu}>;
 
@@ -27,7 +20,7 @@ TEST_CASE("moe: forward names what is wrong with its rows") {
     rows x(5, 8), y(5, 8), narrow(5, 7), few(4, 8);
     std::vector<std::uint8_t> const mask(3, 1);
     auto const forward = [&](input const& in, matrix_view<float> out) {
-        return sentence([&] { layer.forward(in, out, ws, sequential{}); });
+        return said([&] { layer.forward(in, out, ws, sequential{}); });
     };
     CHECK(forward(x.view(), y.view()).empty());
     CHECK(forward(narrow.view(), y.view()) == "moe input: expected [5, 8], got [5, 7]");
@@ -47,7 +40,7 @@ TEST_CASE("moe: forward refuses an output that overlaps its input") {
     workspace ws;
     rows all(10, 8);
     auto const forward = [&](index_t in, index_t out) {
-        return sentence([&] {
+        return said([&] {
             layer.forward(matrix_view<float const>(all.row(in), 5, 8),
                           matrix_view<float>(all.row(out), 5, 8), ws, sequential{});
         });
@@ -63,7 +56,7 @@ TEST_CASE("moe: forward refuses an output that overlaps its input") {
 
 TEST_CASE("moe: construction names the number that is out of range") {
     auto const made = [](shape const& size, free_type::params const& own) {
-        return sentence([&] { free_type layer(size, own); });
+        return said([&] { free_type layer(size, own); });
     };
     shape const size{.model = 8, .hidden = 4, .experts = 6};
     CHECK(made(size, {.router = {.k = 6}}).empty());
@@ -75,8 +68,8 @@ TEST_CASE("moe: construction names the number that is out of range") {
           "shape.experts: expected a size, since it is dynamic, got none");
     CHECK(made({.model = 0, .hidden = 4, .experts = 6}, {.router = {.k = 1}}) ==
           "shape.model: expected at least 1, got 0");
-    CHECK(sentence([] { layer_type layer({8, 4, 7}); }) == "shape.experts: expected 6, got 7");
-    CHECK(sentence([] {
+    CHECK(said([] { layer_type layer({8, 4, 7}); }) == "shape.experts: expected 6, got 7");
+    CHECK(said([] {
               layer_type layer({8, 4, 6}, {.router = {.k = 3}});
           }) == "top_k.k: expected 2, got 3");
 }
@@ -129,7 +122,7 @@ TEST_CASE("moe: its tensors by name, and what is packed comes back") {
     });
     layer.for_each_tensor([&](auto const& t) {
         rows wrong(t.rows + 1, t.cols);
-        CHECK(sentence([&] { t.pack(wrong.view()); }).find(t.name.text() + ": expected [") == 0);
+        CHECK(said([&] { t.pack(wrong.view()); }).find(t.name.text() + ": expected [") == 0);
     });
 }
 

@@ -3,8 +3,10 @@
 
 #include "conformance/numbers.hpp"
 #include "support/catch.hpp"
+#include "support/said.hpp"
 
 using namespace prytany;
+using support::said;
 using grad::context_clusters, grad::grouping, grad::matched_experts, grad::median_losses;
 using numbers::at, numbers::rows;
 using list = std::vector<index_t>;
@@ -27,15 +29,6 @@ void require_near(std::span<double const> got, std::vector<double> const& wanted
     REQUIRE(got.size() == wanted.size());
     for (std::size_t i = 0; i < got.size(); ++i)
         CHECK((got[i] == wanted[i] || std::abs(got[i] - wanted[i]) < 1e-6));
-}
-template <class F>
-std::string sentence(F&& f) {
-    try {
-        f();
-    } catch (error const& e) {
-        return e.what();
-    }
-    return {};
 }
 
 } // namespace
@@ -172,20 +165,18 @@ TEST_CASE("matched_experts: in the order of the groups, though others would fit 
 }
 
 TEST_CASE("context_clusters: what is out of range is said") {
-    CHECK(sentence([] { context_clusters(0, 2); }) ==
+    CHECK(said([] { context_clusters(0, 2); }) ==
           "context_clusters.groups: expected at least 1, got 0");
-    CHECK(sentence([] { context_clusters(2, 0); }) ==
+    CHECK(said([] { context_clusters(2, 0); }) ==
           "context_clusters.width: expected at least 1, got 0");
-    CHECK(sentence([] { context_clusters(2, 2, {.iterations = 1}); }) ==
+    CHECK(said([] { context_clusters(2, 2, {.iterations = 1}); }) ==
           "context_clusters.iterations: expected at least 2, got 1");
     for (double const wrong : {-1.0, std::nan(""), infinity})
-        CHECK(sentence([=] {
+        CHECK(said([=] {
                   context_clusters(2, 2, {.tolerance = wrong});
               }).find("context_clusters.tolerance: expected a finite number") == 0);
     context_clusters by(2, 3);
-    CHECK(sentence([&] { by.find(four.view()); }) ==
+    CHECK(said([&] { by.find(four.view()); }) ==
           "context_clusters.contexts: expected [4, 3], got [4, 2]");
-    CHECK(sentence([&] {
-              by.start_from({1, 2});
-          }) == "context_clusters.centroids: expected 6, got 2");
+    CHECK(said([&] { by.start_from({1, 2}); }) == "context_clusters.centroids: expected 6, got 2");
 }

@@ -5,8 +5,10 @@
 #include "prytany/router/score/context_gate.hpp"
 #include "prytany/router/top_k.hpp"
 #include "router/score/held.hpp"
+#include "support/said.hpp"
 
 using namespace prytany;
+using support::said;
 using grad::agreement, grad::grouping, grad::least_squares_gate;
 using numbers::asked, numbers::at, numbers::rows, numbers::slots_of;
 using list = std::vector<index_t>;
@@ -56,15 +58,6 @@ grad::context_gate golden(grad::gate_solving const& own = {.noise = 0}) {
     grad::context_gate gate(2, 2, own);
     gate.clusters.start_from({.5, 0, -.5, 0});
     return gate;
-}
-template <class F>
-std::string sentence(F&& f) {
-    try {
-        f();
-    } catch (error const& e) {
-        return e.what();
-    }
-    return {};
 }
 
 } // namespace
@@ -246,25 +239,25 @@ TEST_CASE("context_gate: one expert; what does not fit is said") {
 
     auto solver = golden();
     rows room(2, 3);
-    CHECK(sentence([&] { solver.update(four.view(), rows(4, 3).view(), room.view()); }) ==
+    CHECK(said([&] { solver.update(four.view(), rows(4, 3).view(), room.view()); }) ==
           "context_gate.losses: expected [4, 2], got [4, 3]");
-    CHECK(sentence([&] { solver.update(four.view(), losses.view(), rows(3, 2).view()); }) ==
+    CHECK(said([&] { solver.update(four.view(), losses.view(), rows(3, 2).view()); }) ==
           "context_gate.gate: expected [2, 3], got [3, 2]");
-    CHECK(sentence([&] { solver.update(rows(4, 3).view(), losses.view(), room.view()); }) ==
+    CHECK(said([&] { solver.update(rows(4, 3).view(), losses.view(), room.view()); }) ==
           "context_clusters.contexts: expected [4, 2], got [4, 3]");
-    CHECK(sentence([&] { solved(four, {0, 1}, 2); }) == "context_gate.experts: expected 4, got 2");
-    CHECK(sentence([&] {
+    CHECK(said([&] { solved(four, {0, 1}, 2); }) == "context_gate.experts: expected 4, got 2");
+    CHECK(said([&] {
               least_squares_gate(four.view(), list{0, 1, 0, 1}, rows(2, 2).view());
           }) == "context_gate.gate: expected [2, 3], got [2, 2]");
-    CHECK(sentence([&] {
+    CHECK(said([&] {
               solved(four, {0, 1, 2, 1}, 2);
           }) == "context_gate.experts: expected 0 to 1, got 2");
-    CHECK(sentence([&] {
+    CHECK(said([&] {
               solved(four, {0, -1, 1, 1}, 2);
           }) == "context_gate.experts: expected 0 to 1, got -1");
     CHECK(solved(rows(0, 2), {}, 2).all == std::vector<float>(6));
     for (double const wrong : {-1.0, std::nan(""), double{INFINITY}})
-        CHECK(sentence([=] {
+        CHECK(said([=] {
                   grad::context_gate(2, 2, {.noise = wrong});
               }).find("context_gate.noise: expected a finite number ≥ 0") == 0);
 }

@@ -12,8 +12,10 @@
 #include "prytany/router/scored.hpp"
 #include "prytany/router/top_k.hpp"
 #include "router/score/held.hpp"
+#include "support/said.hpp"
 
 using namespace prytany;
+using support::said;
 using numbers::at, numbers::rows;
 using scorers::held;
 
@@ -23,14 +25,6 @@ input after(rows const& x, rows const& logits) {
     input in = x.view();
     in.previous_logits = logits.view();
     return in;
-}
-std::string said(auto&& f) {
-    try {
-        f();
-    } catch (error const& e) {
-        return e.what();
-    }
-    return "";
 }
 
 } // namespace

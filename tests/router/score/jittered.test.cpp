@@ -14,8 +14,10 @@
 #include "prytany/router/top_k.hpp"
 #include "prytany/router/two_step.hpp"
 #include "router/score/held.hpp"
+#include "support/said.hpp"
 
 using namespace prytany;
+using support::said;
 using numbers::at, numbers::rows;
 using scorers::held;
 
@@ -39,14 +41,6 @@ input with_seed(rows const& x, std::uint64_t seed, index_t first = 0) {
     in.seed = seed;
     in.first = first;
     return in;
-}
-std::string said(auto&& f) {
-    try {
-        f();
-    } catch (error const& e) {
-        return e.what();
-    }
-    return "";
 }
 
 } // namespace
