@@ -68,14 +68,52 @@ template <class Multiply, class Add>
 #undef BENCH_REGISTER
 #endif
 
-/// Work a second of all workers together, the best of several short runs.
+/// A loop that keeps a unit busy, and how many operations it does; none, where this machine has no
+/// such instruction.
+struct probe {
+    void (*loop)() = nullptr;
+    double operations = 0;
+};
+probe probe_of(bound unit) {
+    constexpr double products = double{chains} * steps;
+    if (unit == bound::fma) return {multiply_add, 2 * products * static_cast<double>(lanes)};
+#if defined(__AVX2__)
+    if (unit == bound::madd)
+        return {[] {
+                    integer_loop([](auto x, auto y) { return madd(x, y); },
+                                 [](auto x, auto y) { return add32(x, y); });
+                },
+                products * integer_bytes};
+    return {[] {
+                integer_loop([](auto x, auto y) { return maddubs(x, y); },
+                             [](auto x, auto y) { return add16(x, y); });
+            },
+            2 * products * integer_bytes};
+#else
+    return {};
+#endif
+}
+
+double greatest(std::vector<double> const& values) {
+    return *std::max_element(values.begin(), values.end());
+}
+
+} // namespace
+
+meter::meter(index_t threads, bool pin)
+    : pool_(threads), quarter_((index_t{64} << 20) / index_t{sizeof(float)}),
+      memory_(4 * quarter_ * threads) { // 256 MiB a thread
+    pinned const own_cores(pool_, pin); // the workers stay where they are now
+}
+
+/// Billions of work a second of all workers together, in several short rounds.
 template <class F>
-double best_rate(thread_pool& pool, double work_of_one, double seconds, F&& f) {
-    double best = 0;
+std::vector<double> meter::rates(double work_of_one, double seconds, F const& f) {
+    std::vector<double> all;
+    std::vector<clock::time_point> start(static_cast<std::size_t>(pool_.width())), end = start;
     auto const begin = clock::now();
-    for (int round = 0; round < 3 || seconds_since(begin) < seconds; ++round) {
-        std::vector<clock::time_point> start(static_cast<std::size_t>(pool.width())), end = start;
-        on_every_worker(pool, [&](index_t worker) {
+    while (all.size() < 3 || seconds_since(begin) < seconds) {
+        on_every_worker(pool_, [&](index_t worker) {
             auto const w = static_cast<std::size_t>(worker);
             start[w] = clock::now();
             f(worker);
@@ -85,41 +123,40 @@ double best_rate(thread_pool& pool, double work_of_one, double seconds, F&& f) {
             std::chrono::duration<double>(*std::max_element(end.begin(), end.end()) -
                                           *std::min_element(start.begin(), start.end()))
                 .count();
-        best = std::max(best, 1e-9 * work_of_one * static_cast<double>(pool.width()) / spent);
+        all.push_back(1e-9 * work_of_one * static_cast<double>(pool_.width()) / spent);
     }
-    return best;
+    return all;
+}
+std::vector<double> meter::operation_rates(bound unit, double seconds) {
+    auto const it = probe_of(unit);
+    if (it.loop == nullptr) return {0};
+    return rates(it.operations, seconds, [&](index_t) { it.loop(); });
+}
+std::vector<double> meter::reading_rates(index_t quarter, double seconds) {
+    return rates(16.0 * static_cast<double>(quarter), seconds, [&](index_t worker) {
+        read_streams(memory_.data() + 4 * quarter_ * worker, quarter);
+    });
 }
 
-} // namespace
-
-limits measure_limits(index_t threads, bool pin) {
-    thread_pool pool(threads);
-    pinned const own_cores(pool, pin);
-    constexpr double products = double{chains} * steps, seconds = 0.05;
-    index_t const quarter = (index_t{64} << 20) / index_t{sizeof(float)}; // 256 MiB a thread
-    buffer<float> memory(4 * quarter * threads);
+limits meter::best() {
+    constexpr double seconds = 0.05;
     limits found;
-    auto const better = [&](double& best, double work, auto const& f) {
-        best = std::max(best, best_rate(pool, work, seconds, f));
+    auto const better = [](double& best, std::vector<double> const& rates) {
+        best = std::max(best, greatest(rates));
     };
     for (int round = 0; round < 4; ++round) {
-        better(found.fma_gflops, 2 * products * static_cast<double>(lanes),
-               [](index_t) { multiply_add(); });
-#if defined(__AVX2__)
-        better(found.madd_gops, products * integer_bytes, [](index_t) {
-            integer_loop([](auto x, auto y) { return madd(x, y); },
-                         [](auto x, auto y) { return add32(x, y); });
-        });
-        better(found.maddubs_gops, 2 * products * integer_bytes, [](index_t) {
-            integer_loop([](auto x, auto y) { return maddubs(x, y); },
-                         [](auto x, auto y) { return add16(x, y); });
-        });
-#endif
-        better(found.dram_gbytes, 16.0 * static_cast<double>(quarter), [&](index_t worker) {
-            read_streams(memory.data() + 4 * quarter * worker, quarter);
-        });
+        better(found.fma_gflops, operation_rates(bound::fma, seconds));
+        better(found.madd_gops, operation_rates(bound::madd, seconds));
+        better(found.maddubs_gops, operation_rates(bound::maddubs, seconds));
+        better(found.dram_gbytes, reading_rates(quarter_, seconds));
     }
     return found;
+}
+meter::moment meter::now(bound unit) {
+    constexpr double seconds = 0.02;
+    double const own = median(operation_rates(unit, seconds));
+    return {own > 0 ? own : median(operation_rates(bound::fma, seconds)),
+            median(reading_rates(quarter_ / 4, seconds))};
 }
 
 } // namespace bench

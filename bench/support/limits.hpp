@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <vector>
 
 #if defined(__linux__)
 #include <pthread.h>
@@ -68,16 +69,31 @@ struct limits {
     double madd_gops = 0;    ///< vpmaddwd + vpaddd, two operations a multiply-add
     double maddubs_gops = 0; ///< vpmaddubsw + vpaddw
     double dram_gbytes = 0;  ///< reading memory, four streams a thread
-
-    double of(bound unit) const noexcept {
-        double const own = unit == bound::fma    ? fma_gflops
-                           : unit == bound::madd ? madd_gops
-                                                 : maddubs_gops;
-        return own > 0 ? own : fma_gflops;
-    }
 };
 
-/// The best of several rounds, so that a moment of another process does not lower one of them.
-limits measure_limits(index_t threads, bool pin);
+/// Measures what some threads can do, at once or again and again; in between its threads sleep.
+class meter {
+public:
+    meter(index_t threads, bool pin);
+
+    /// The best of several rounds, so that a moment of another process does not lower one of them.
+    limits best();
+    /// What a call measured at this moment should be held against: medians of some milliseconds,
+    /// of one unit and of reading.
+    struct moment {
+        double operations, bytes; ///< billions a second
+    };
+    moment now(bound unit);
+
+private:
+    thread_pool pool_;
+    index_t quarter_; ///< floats of one stream
+    buffer<float> memory_;
+
+    template <class F>
+    std::vector<double> rates(double work_of_one, double seconds, F const& f);
+    std::vector<double> operation_rates(bound unit, double seconds);
+    std::vector<double> reading_rates(index_t quarter, double seconds);
+};
 
 } // namespace bench

@@ -73,13 +73,16 @@ int main(int argc, char** argv) {
     for (auto const add : registrations()) add();
     if (!registrations().empty() && !lists) {
         auto& own = chosen();
-        for (index_t const threads : own.threads)
-            own.limits_of[threads] = measure_limits(threads, own.pin);
-        if (!own.limits_of.contains(1)) own.limits_of[1] = measure_limits(1, own.pin);
-        add_context(own.limits_of.rbegin()->second, "");
-        add_context(own.limits_of[1], "_1");
-        benchmark::AddCustomContext("limits_of_threads",
-                                    std::to_string(own.limits_of.rbegin()->first));
+        own.meters[1] = nullptr;
+        for (index_t const threads : own.threads) own.meters[threads] = nullptr;
+        index_t const most = own.meters.rbegin()->first;
+        for (auto& [threads, one] : own.meters) {
+            one = std::make_unique<meter>(threads, own.pin);
+            auto const found = one->best();
+            if (threads == most) add_context(found, "");
+            if (threads == 1) add_context(found, "_1");
+        }
+        benchmark::AddCustomContext("limits_of_threads", std::to_string(most));
         benchmark::AddCustomContext("pinned", own.pin ? "yes" : "no");
     }
     benchmark::RunSpecifiedBenchmarks();

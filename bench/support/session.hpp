@@ -21,11 +21,11 @@ namespace bench {
 
 /// What the command line says beyond Google Benchmark's own options.
 struct choices {
-    std::vector<index_t> tokens;              ///< --tokens=1,8,64; else each program's own
-    std::vector<index_t> threads;             ///< --threads=1,2; else 1 and the number of cores
-    double memory = 12e9;                     ///< --gigabytes=12; at most what is free, less 2 GB
-    bool pin = true;                          ///< --pin=off
-    std::map<index_t, limits> limits_of = {}; ///< by threads
+    std::vector<index_t> tokens;  ///< --tokens=1,8,64; else each program's own
+    std::vector<index_t> threads; ///< --threads=1,2; else 1 and the number of cores
+    double memory = 12e9;         ///< --gigabytes=12; at most what is free, less 2 GB
+    bool pin = true;              ///< --pin=off
+    std::map<index_t, std::unique_ptr<meter>> meters = {}; ///< by threads
 };
 inline choices& chosen() {
     static choices one;
@@ -97,12 +97,15 @@ struct cost {
     bound unit;
     index_t threads;
 };
-/// Times every call; the counters come from the median call.
+/// Times every call; the counters come from the median call, and its share of the limits from their
+/// means just before and just after: on shared machines all of them drift together.
 template <class Call>
 void time_calls(benchmark::State& state, cost const& of, Call&& call) {
+    auto const& limit = chosen().meters[of.threads];
     call(); // brings its own data in, and pages
     std::vector<double> times;
     times.reserve(1 << 12);
+    auto const before = limit ? limit->now(of.unit) : meter::moment{};
     for (auto _ : state) {
         auto const start = clock::now();
         call();
@@ -110,14 +113,17 @@ void time_calls(benchmark::State& state, cost const& of, Call&& call) {
         times.push_back(seconds_since(start));
     }
     double const seconds = median(times);
-    auto const& most = chosen().limits_of[of.threads];
     double const operations = 1e-9 * of.operations / seconds, bytes = 1e-9 * of.bytes / seconds;
     state.counters["tokens_per_second"] = of.tokens / seconds;
     state.counters["gflops"] = operations;
     state.counters["gbytes_per_second"] = bytes;
-    if (most.dram_gbytes > 0)
-        state.counters["share_of_limit"] =
-            std::max(operations / most.of(of.unit), bytes / most.dram_gbytes);
+    if (!limit) return;
+    auto const after = limit->now(of.unit);
+    double const limit_gops = (before.operations + after.operations) / 2,
+                 limit_gbytes = (before.bytes + after.bytes) / 2;
+    state.counters["limit_gops"] = limit_gops;
+    state.counters["limit_gbytes"] = limit_gbytes;
+    state.counters["share_of_limit"] = std::max(operations / limit_gops, bytes / limit_gbytes);
 }
 /// Words in a row (g++ 12 warns of its own operator+).
 inline std::string joined(std::initializer_list<std::string_view> words) {

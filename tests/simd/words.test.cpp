@@ -96,7 +96,7 @@ TEST_CASE("words: products and sums of pairs") {
     for (int round = 0; round < rounds; ++round) {
         held const a = next(), b = next();
         auto const x = a.loaded(), y = b.loaded();
-        REQUIRE(all_pairs(simd::add_pairs(x, y),
+        REQUIRE(all_pairs(simd::add_pairs_to(x, y),
                           [&](std::size_t i) { return wrapped(a.pair(i) + b.pair(i)); }));
         REQUIRE(all_pairs(simd::multiply_pairs(x, y),
                           [&](std::size_t i) { return wrapped(a.pair(i) * b.pair(i)); }));
@@ -106,7 +106,10 @@ TEST_CASE("words: products and sums of pairs") {
         REQUIRE(all_words(simd::dot_pairs(c.loaded(), y), [&](std::size_t i) {
             return c.pair(2 * i) * b.pair(2 * i) + c.pair(2 * i + 1) * b.pair(2 * i + 1);
         }));
-        REQUIRE(all_words(simd::pin(x), [&](std::size_t i) { return a.word[i]; }));
+        REQUIRE(all_words(simd::add_to(x, y), [&](std::size_t i) {
+            return static_cast<std::int32_t>(static_cast<std::uint32_t>(a.word[i]) +
+                                             static_cast<std::uint32_t>(b.word[i]));
+        }));
     }
     auto const most = simd::repeat(simd::detail::pair(32767, -32768));
     CHECK(all_words(simd::dot_pairs(most, most),

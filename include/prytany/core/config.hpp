@@ -49,6 +49,7 @@
 // Sums of a register block stay in registers only if every loop over them is unrolled: without this
 // g++ 12 leaves them in memory and a micro-kernel runs at a third of its speed.
 #define PRYTANY_UNROLL _Pragma("GCC unroll 32")
+#define PRYTANY_ROLLED _Pragma("GCC unroll 1") // a loop that is not worth more code
 #define PRYTANY_INLINE __attribute__((always_inline)) inline
 
 namespace prytany::inline PRYTANY_ABI {

@@ -36,7 +36,8 @@ private:
 
 /// The sizes of a matrix as errors print them: "[rows, cols]".
 inline std::string dims_text(index_t rows, index_t cols) {
-    return "[" + std::to_string(rows) + ", " + std::to_string(cols) + "]";
+    std::string text = "["; // g++ 12 -O3 warns of its own operator+ where the word comes first
+    return text.append(std::to_string(rows)).append(", ").append(std::to_string(cols)) + "]";
 }
 
 } // namespace prytany::inline PRYTANY_ABI

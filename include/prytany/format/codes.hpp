@@ -52,6 +52,10 @@ struct code_layout {
     constexpr index_t at(index_t k) const noexcept {
         return group > 0 ? k / group * group_bytes() + code_bytes(k % group) : code_bytes(k);
     }
+    /// Bytes of one step, its share of scales and zero points included.
+    constexpr index_t step_bytes() const noexcept {
+        return group > 0 ? group_bytes() / (group / step()) : code_bytes(step());
+    }
     constexpr index_t scales_at(index_t k) const noexcept {
         return k / group * group_bytes() + code_bytes(group);
     }

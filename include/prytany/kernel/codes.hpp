@@ -78,7 +78,7 @@ public:
     }();
     static PRYTANY_INLINE simd::words unsigned_bytes(simd::words codes) noexcept {
         if constexpr (in_order()) return codes;
-        else return simd::look_up(unsigned_of.of, codes);
+        else return simd::look_up(simd::again(&unsigned_of, codes)->of, codes);
     }
 
 private:
@@ -108,7 +108,7 @@ PRYTANY_INLINE simd::float_pair group_scales(std::byte const* group) noexcept {
     if constexpr (packed<Format>::layout.bits == 8) return s;
     else if constexpr (meaning<Format>::unit == 1) return s;
     else {
-        auto const unit = simd::fill(meaning<Format>::unit);
+        auto const unit = simd::fill(*simd::again(&meaning<Format>::unit, group));
         return {s.low * unit, s.high * unit};
     }
 }

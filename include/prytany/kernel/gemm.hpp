@@ -100,7 +100,8 @@ private:
         else return k * panel_lanes * index_t{sizeof(typename packed<Format>::element)};
     }
     static constexpr index_t step_bytes() noexcept {
-        return coded<Format> ? 2 * panel_lanes : place(1);
+        if constexpr (coded<Format>) return packed<Format>::layout.step_bytes();
+        else return place(1);
     }
     /// Tile t of `tiles` with the inputs from k on.
     template <std::size_t Panels>
@@ -121,12 +122,20 @@ private:
             most_sums,
             reinterpret_cast<char const*>(weights) + ahead,
             (step_bytes() + tiles - 1) / tiles};
-        constexpr bool asks = Panels == 1; // more streams keep the memory busy by themselves
-        constexpr auto most = static_cast<std::size_t>(most_rows<Format>(Panels));
-        with_constant<1, most>(rows,
-                               [&]<std::size_t Rows>(std::integral_constant<std::size_t, Rows>) {
-                                   kernel::template run<Rows, Panels, asks>(here);
-                               });
+        constexpr index_t most = most_rows<Format>(Panels);
+        if constexpr (Panels > 1) run_rows<asking::none, Panels, 1>(here, rows);
+        else if (how_.rows < most || tiles < 4) run_rows<asking::alone, Panels, 1>(here, rows);
+        else run_rows<asking::shared, Panels, (3 * most + 1) / 4>(here, rows);
+    }
+    /// A tile of `rows` rows, at least `Least`.
+    template <asking Ask, std::size_t Panels, index_t Least, class Tile>
+    static PRYTANY_INLINE void run_rows(Tile const& tile, index_t rows) noexcept {
+        constexpr auto least = static_cast<std::size_t>(Least),
+                       most = static_cast<std::size_t>(most_rows<Format>(Panels));
+        with_constant<least, most>(
+            rows, [&]<std::size_t Rows>(std::integral_constant<std::size_t, Rows>) {
+                kernel::template run<Rows, Panels, Ask>(tile);
+            });
     }
 };
 

@@ -114,11 +114,25 @@ PRYTANY_INLINE float greatest(floats x) noexcept {
 PRYTANY_INLINE float_pair widen(float const* step) noexcept {
     return {floats::load_aligned(step), floats::load_aligned(step + lanes)};
 }
-PRYTANY_INLINE float_pair widen(bf16 const* step) noexcept {
-    using words = xsimd::batch<std::uint32_t>;
-    auto const both = words::load_aligned(reinterpret_cast<std::uint32_t const*>(step));
-    return {xsimd::bitwise_cast<floats>(both << 16),
-            xsimd::bitwise_cast<floats>(both & words(0xffff0000u))};
+PRYTANY_INLINE float_pair widen(bf16 const* step) noexcept { // zeros below every number
+#if defined(__AVX512BW__)
+    auto const all = _mm512_load_si512(step), zero = _mm512_setzero_si512();
+    return {floats(_mm512_castsi512_ps(_mm512_unpacklo_epi16(zero, all))),
+            floats(_mm512_castsi512_ps(_mm512_unpackhi_epi16(zero, all)))};
+#elif defined(__AVX2__) && !defined(__AVX512F__)
+    auto const all = _mm256_load_si256(reinterpret_cast<__m256i const*>(step)),
+               zero = _mm256_setzero_si256();
+    return {floats(_mm256_castsi256_ps(_mm256_unpacklo_epi16(zero, all))),
+            floats(_mm256_castsi256_ps(_mm256_unpackhi_epi16(zero, all)))};
+#else
+    alignas(64) std::uint32_t all[static_cast<std::size_t>(panel_lanes)];
+    for (index_t lane = 0; lane < panel_lanes; ++lane)
+        all[lane] = std::uint32_t{step[lane_place<bf16>(lane)].bits} << 16;
+    auto const half = [&](index_t from) {
+        return xsimd::bitwise_cast<floats>(xsimd::batch<std::uint32_t>::load_aligned(all + from));
+    };
+    return {half(0), half(lanes)};
+#endif
 }
 PRYTANY_INLINE float_pair widen(f16 const* step) noexcept {
 #if defined(__AVX512F__)

@@ -49,12 +49,15 @@ PRYTANY_INLINE words load_words(void const* from) noexcept {
 }
 PRYTANY_INLINE floats to_floats(words x) noexcept { return xsimd::to_float(x); }
 
-/// x itself, in a register: compilers that regroup integer additions break a register block.
-PRYTANY_INLINE words pin(words x) noexcept {
+/// sum + more modulo 2^32, in the register that sum has: compilers regroup integer additions, and g++ moves a
+/// sum to another register with each of them, until a block of sums does not fit.
+PRYTANY_INLINE words add_to(words sum, words more) noexcept {
 #if defined(__AVX2__) || defined(__AVX512F__)
-    asm("" : "+v"(x.data));
+    asm("vpaddd {%1, %0, %0|%0, %0, %1}" : "+v"(sum.data) : "v"(more.data));
+    return sum;
+#else
+    return sum + more;
 #endif
-    return x;
 }
 
 /// a₀·b₀ + a₁·b₁ of the pairs of every word, exact but for -32768 four times.
@@ -87,18 +90,29 @@ PRYTANY_INLINE words dot_bytes(words a, words b) noexcept {
     });
 #endif
 }
-/// The sums of the pairs, each modulo 2^16.
-PRYTANY_INLINE words add_pairs(words a, words b) noexcept {
+/// The sums of the pairs, each modulo 2^16, where no compiler regroups additions.
+PRYTANY_INLINE words add_pairs_to(words sum, words more) noexcept {
 #if defined(__AVX512BW__)
-    return words(_mm512_add_epi16(a, b));
+    sum = words(_mm512_add_epi16(sum, more));
+    asm("" : "+v"(sum.data));
+    return sum;
 #elif defined(__AVX2__) && !defined(__AVX512F__)
-    return words(_mm256_add_epi16(a, b));
+    sum = words(_mm256_add_epi16(sum, more));
+    asm("" : "+v"(sum.data));
+    return sum;
 #else
-    return detail::each(a, b, [](std::int32_t x, std::int32_t y) {
+    return detail::each(sum, more, [](std::int32_t x, std::int32_t y) {
         return detail::pair(detail::part<std::int16_t>(x, 0) + detail::part<std::int16_t>(y, 0),
                             detail::part<std::int16_t>(x, 1) + detail::part<std::int16_t>(y, 1));
     });
 #endif
+}
+/// x itself, made before anything that is pinned later.
+PRYTANY_INLINE words pin(words x) noexcept {
+#if defined(__AVX2__) || defined(__AVX512F__)
+    asm volatile("" : "+v"(x.data));
+#endif
+    return x;
 }
 /// The products of the pairs, each modulo 2^16.
 PRYTANY_INLINE words multiply_pairs(words a, words b) noexcept {
@@ -206,6 +220,20 @@ PRYTANY_INLINE words nearest(floats x) noexcept {
     return xsimd::bitwise_cast<words>(x + fill(12582912.0f)) - repeat(0x4b400000);
 }
 
+/// The same pointer, to be read from once more at every new `now`: what compilers would keep in a
+/// register until the next use takes the place of a sum.
+template <class T>
+PRYTANY_INLINE T* again(T* from, [[maybe_unused]] void const* now) noexcept {
+    asm("" : "+r"(from) : "r"(now));
+    return from;
+}
+template <class T>
+PRYTANY_INLINE T* again(T* from, [[maybe_unused]] words now) noexcept {
+#if defined(__AVX2__) || defined(__AVX512F__)
+    asm("" : "+r"(from) : "v"(now.data));
+#endif
+    return from;
+}
 /// Asks for a line that will be read soon, into the first-level cache.
 PRYTANY_INLINE void prefetch(void const* line) noexcept { __builtin_prefetch(line, 0, 3); }
 

@@ -23,10 +23,10 @@ requires(coded<Format>&& rounds<Format>() &&
          packed<Format>::layout.bits < 8) struct micro_kernel<Format> {
     static constexpr code_layout layout = packed<Format>::layout;
     static constexpr index_t most_rows = lanes >= 16 ? 8 : 4;
-    static constexpr index_t most_rows_by_two = 2;
+    static constexpr index_t most_rows_by_two = 1;
     static constexpr index_t unit = layout.group > 0 ? layout.group : meaning<Format>::chunk;
 
-    template <std::size_t Rows, std::size_t Panels, bool Ahead>
+    template <std::size_t Rows, std::size_t Panels, asking Ask>
     [[gnu::noinline]] static void run(tile<std::int8_t, std::byte> const& t) noexcept {
         std::int8_t const* x[Rows];
         std::int32_t const* begin[Rows]; // what the sums of the next chunk begin at
@@ -42,8 +42,8 @@ requires(coded<Format>&& rounds<Format>() &&
             each_sum<Rows, Panels>([&](auto r, auto p) __attribute__((always_inline)) {
                 t.sum(r, p) = zero_pair();
             });
-        if constexpr (layout.group > 0) groups<Rows, Panels, Ahead>(t, x, begin, at);
-        else rows<Rows, Panels, Ahead>(t, x, begin, at);
+        if constexpr (layout.group > 0) groups<Rows, Panels, Ask>(t, x, begin, at);
+        else rows<Rows, Panels, Ask>(t, x, begin, at);
     }
 
 private:
@@ -53,7 +53,7 @@ private:
     using target = tile<std::int8_t, std::byte>;
 
     /// Group by group: the loops over a chunk have a fixed length.
-    template <std::size_t Rows, std::size_t Panels, bool Ahead>
+    template <std::size_t Rows, std::size_t Panels, asking Ask>
     static PRYTANY_INLINE void groups(target const& t, bytes (&x)[Rows],
                                       std::int32_t const* (&begin)[Rows],
                                       std::byte const* (&at)[Panels]) noexcept {
@@ -67,13 +67,15 @@ private:
                     sum[p][r][0] = sum[p][r][1] = simd::repeat(begin[r][c / chunk]);
                     if constexpr (layout.zeros) {
                         auto const zeros = zero_pairs<Format>(at[p]);
-                        sum[p][r][0] = simd::multiply_pairs(sum[p][r][0], zeros[0]);
-                        sum[p][r][1] = simd::multiply_pairs(sum[p][r][1], zeros[1]);
+                        sum[p][r][0] = simd::pin(simd::multiply_pairs(sum[p][r][0], zeros[0]));
+                        sum[p][r][1] = simd::pin(simd::multiply_pairs(sum[p][r][1], zeros[1]));
                     }
                 });
                 PRYTANY_UNROLL
                 for (index_t i = c; i < c + chunk; i += layout.step()) {
-                    if constexpr (Ahead) simd::prefetch(ask + i / layout.step() * ask_step);
+                    index_t const step = i / layout.step();
+                    if (asks_in<Ask, layout.step_bytes()>(step))
+                        simd::prefetch(ask + step * ask_step);
                     each<Panels>([&](auto p) __attribute__((always_inline)) {
                         auto const* const codes = at[p] + i / layout.step() * step_bytes;
                         add_fours<Rows>(simd::load_words(codes), x, i, sum[p]);
@@ -81,7 +83,7 @@ private:
                 }
                 each<Panels>([&](auto p) __attribute__((always_inline)) {
                     auto const scales = group_scales<Format>(at[p]);
-                    auto* const sums = again(t.sums, at[p]);
+                    auto* const sums = simd::again(t.sums, at[p]);
                     each<Rows>([&](auto r) __attribute__((always_inline)) {
                         auto& total =
                             sums[static_cast<index_t>(p) * panel_sums + static_cast<index_t>(r)];
@@ -99,7 +101,7 @@ private:
         }
     }
     /// Chunk by chunk of rows with one scale.
-    template <std::size_t Rows, std::size_t Panels, bool Ahead>
+    template <std::size_t Rows, std::size_t Panels, asking Ask>
     static PRYTANY_INLINE void rows(target const& t, bytes (&x)[Rows],
                                     std::int32_t const* (&begin)[Rows],
                                     std::byte const* (&at)[Panels]) noexcept {
@@ -111,14 +113,14 @@ private:
                 sum[p][r][0] = sum[p][r][1] = simd::repeat(*begin[r]);
             });
             index_t const here = std::min(left, chunk);
-            for (index_t i = 0; i < here; i += layout.step()) {
-                if constexpr (Ahead) simd::prefetch(ask);
-                ask += ask_step;
+            auto const step = [&](index_t i) __attribute__((always_inline)) {
                 each<Panels>([&](auto p) __attribute__((always_inline)) {
                     add_fours<Rows>(simd::load_words(at[p]), x, i, sum[p]);
                     at[p] += step_bytes;
                 });
-            }
+            };
+            runs_of_steps<Ask, run_of_steps, layout.step(), step_bytes>(0, here, ask, ask_step,
+                                                                        step);
             each_sum<Rows, Panels>([&](auto r, auto p) __attribute__((always_inline)) {
                 t.sum(r, p) = add(t.sum(r, p), whole(sum[p][r]));
             });
@@ -144,8 +146,8 @@ private:
             std::int32_t four;
             std::memcpy(&four, x[r] + i + 4 * Four, sizeof four);
             auto const inputs = simd::repeat(four);
-            sum[r][0] = simd::pin(simd::add_pairs(sum[r][0], simd::dot_bytes(low, inputs)));
-            sum[r][1] = simd::pin(simd::add_pairs(sum[r][1], simd::dot_bytes(high, inputs)));
+            sum[r][0] = simd::add_pairs_to(sum[r][0], simd::dot_bytes(low, inputs));
+            sum[r][1] = simd::add_pairs_to(sum[r][1], simd::dot_bytes(high, inputs));
         });
         if constexpr (Four + 1 < 4 / layout.bits) add_fours<Rows, Four + 1>(all, x, i, sum);
     }

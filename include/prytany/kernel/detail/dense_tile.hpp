@@ -18,9 +18,10 @@ template <class T, dense<T> Format>
 struct micro_kernel<Format> {
     static constexpr index_t most_rows = lanes >= 16 ? 12 : 6;
     static constexpr index_t most_rows_by_two = 3;
-    static constexpr index_t block = 512, unit = 1;
+    static constexpr index_t block = 512, unit = 4;
+    static constexpr index_t step_bytes = panel_lanes * index_t{sizeof(T)};
 
-    template <std::size_t Rows, std::size_t Panels, bool Ahead>
+    template <std::size_t Rows, std::size_t Panels, asking Ask>
     [[gnu::noinline]] static void run(tile<float, T> const& t) noexcept {
         float const* x[Rows];
         T const* w[Panels];
@@ -36,11 +37,13 @@ struct micro_kernel<Format> {
                 each_sum<Rows, Panels>(
                     [&](auto r, auto p) { sum[r][p] = (&t.sum(r, p))[t.capacity]; });
             index_t const last = std::min(t.last, k - k % block + block);
-            for (; k < last; ++k) {
-                if constexpr (Ahead) simd::prefetch(ask);
-                ask += ask_step;
-                add_input<Rows, Panels>(x, w, k, sum);
-            }
+            auto const step = [&](index_t i) __attribute__((always_inline)) {
+                add_input<Rows, Panels>(x, w, i, sum);
+            };
+            constexpr index_t run = Panels == 1 ? run_of_steps : 1; // more are bound by memory
+            k = runs_of_steps<Ask, run, 1, step_bytes>(k, last, ask, ask_step, step);
+            PRYTANY_ROLLED
+            for (; k < last; ++k) step(k);
             if (last % block != 0 && last != t.cols)
                 each_sum<Rows, Panels>(
                     [&](auto r, auto p) { (&t.sum(r, p))[t.capacity] = sum[r][p]; });
@@ -69,10 +72,11 @@ private:
                 auto weights = simd::widen(w[p] + k * panel_lanes);
                 if constexpr (Rows > 1) weights = simd::pin(weights);
                 each<Rows>([&](auto r) {
-                    auto const input =
-                        simd::fill(Rows == 3 && Panels == 2 ? *again(x[r] + k, w[p]) : x[r][k]);
-                    sum[r][p].low = simd::fma(input, weights.low, sum[r][p].low);
-                    sum[r][p].high = simd::fma(input, weights.high, sum[r][p].high);
+                    auto const input = simd::fill(
+                        Rows == 3 && Panels == 2 ? *simd::again(x[r] + k, w[p]) : x[r][k]);
+                    sum[r][p] = {simd::fma(input, weights.low, sum[r][p].low),
+                                 simd::fma(input, weights.high, sum[r][p].high)};
+                    if constexpr (Rows > 1) sum[r][p] = simd::pin(sum[r][p]);
                 });
             });
     }

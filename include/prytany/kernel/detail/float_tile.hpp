@@ -19,10 +19,10 @@ template <auto Format>
 requires(coded<Format> && !rounds<Format>()) struct micro_kernel<Format> {
     static constexpr code_layout layout = packed<Format>::layout;
     static constexpr index_t most_rows = lanes >= 16 ? 8 : layout.zeros ? 3 : 4;
-    static constexpr index_t most_rows_by_two = 2;
+    static constexpr index_t most_rows_by_two = 1;
     static constexpr index_t unit = layout.group > 0 ? layout.group : 512;
 
-    template <std::size_t Rows, std::size_t Panels, bool Ahead>
+    template <std::size_t Rows, std::size_t Panels, asking Ask>
     [[gnu::noinline]] static void run(tile<float, std::byte> const& t) noexcept {
         float const* x[Rows];
         each<Rows>([&](auto r) __attribute__((always_inline)) { x[r] = t.row(r); });
@@ -38,12 +38,12 @@ requires(coded<Format> && !rounds<Format>()) struct micro_kernel<Format> {
             });
             index_t i = k;
             for (; i + layout.step() <= end; i += layout.step()) {
-                if constexpr (Ahead) simd::prefetch(ask);
+                if constexpr (Ask != asking::none) simd::prefetch(ask);
                 ask += t.ask_step;
                 each<Panels>([&](auto p) __attribute__((always_inline)) {
                     float const* from[Rows];
                     each<Rows>([&](auto r) __attribute__((always_inline)) {
-                        from[r] = Panels == 1 ? x[r] + i : again(x[r] + i, codes[p]);
+                        from[r] = Panels == 1 ? x[r] + i : simd::again(x[r] + i, codes[p]);
                     });
                     auto const add = [&](auto s, simd::float_pair weights)
                         __attribute__((always_inline)) {
@@ -95,7 +95,7 @@ private:
                                                  [[maybe_unused]] std::byte const* now) noexcept {
         auto const* const group = t.panel(p) + layout.at(k);
         if constexpr (layout.zeros)
-            return group_zeros<Format>(Panels == 1 ? group : again(group, now));
+            return group_zeros<Format>(Panels == 1 ? group : simd::again(group, now));
         else return zero_pair();
     }
     /// Calls f(input, two registers of weights) for the inputs of one register of codes.
@@ -128,9 +128,9 @@ private:
     /// time: AVX2 has no registers for them beside the sums.
     template <std::size_t Four, class F>
     static PRYTANY_INLINE void four(std::byte const* from, simd::float_pair zeros, F& f) noexcept {
-        auto const all = simd::load_words(again(from, from));
-        auto const& table = again(&meaning<Format>::signed_of, from)->of;
-        auto const only = simd::load_words(again(&mask, from)->words);
+        auto const all = simd::load_words(simd::again(from, from));
+        auto const& table = simd::again(&meaning<Format>::signed_of, from)->of;
+        auto const only = simd::load_words(simd::again(&mask, from)->words);
         constexpr int shift = layout.bits * int{2 * Four};
         auto const codes = Four == 0 ? all : simd::shift_right<shift>(all);
         auto const low = simd::look_up(table, codes & only);

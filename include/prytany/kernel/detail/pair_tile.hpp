@@ -21,10 +21,10 @@ requires(coded<Format>&& rounds<Format>() &&
          packed<Format>::layout.bits == 8) struct micro_kernel<Format> {
     static constexpr code_layout layout = packed<Format>::layout;
     static constexpr index_t most_rows = lanes >= 16 ? 12 : 6;
-    static constexpr index_t most_rows_by_two = 2;
+    static constexpr index_t most_rows_by_two = 1;
     static constexpr index_t unit = layout.group > 0 ? layout.group : 512;
 
-    template <std::size_t Rows, std::size_t Panels, bool Ahead>
+    template <std::size_t Rows, std::size_t Panels, asking Ask>
     [[gnu::noinline]] static void run(tile<std::int16_t, std::byte> const& t) noexcept {
         std::int16_t const* x[Rows];
         std::byte const* at[Panels];
@@ -39,23 +39,22 @@ requires(coded<Format>&& rounds<Format>() &&
             each_sum<Rows, Panels>(
                 [&](auto r, auto p) { sum[r][p][0] = sum[r][p][1] = simd::repeat(0); });
             index_t const here = layout.group > 0 ? unit : std::min(left, unit);
-            for (index_t i = 0; i < here; i += 2) {
-                if constexpr (Ahead) simd::prefetch(ask);
-                ask += ask_step;
-                each<Panels>([&](auto p) {
+            auto const step = [&](index_t i) __attribute__((always_inline)) {
+                each<Panels>([&](auto p) __attribute__((always_inline)) {
                     auto const* const codes =
                         reinterpret_cast<std::int8_t const*>(at[p] + i * panel_lanes);
                     auto const low = simd::widen_bytes(codes),
                                high = simd::widen_bytes(codes + 2 * lanes);
-                    each<Rows>([&](auto r) {
+                    each<Rows>([&](auto r) __attribute__((always_inline)) {
                         std::int32_t pair;
                         std::memcpy(&pair, x[r] + i, sizeof pair);
                         auto const inputs = simd::repeat(pair);
-                        sum[r][p][0] = simd::pin(sum[r][p][0] + simd::dot_pairs(inputs, low));
-                        sum[r][p][1] = simd::pin(sum[r][p][1] + simd::dot_pairs(inputs, high));
+                        sum[r][p][0] = simd::add_to(sum[r][p][0], simd::dot_pairs(inputs, low));
+                        sum[r][p][1] = simd::add_to(sum[r][p][1], simd::dot_pairs(inputs, high));
                     });
                 });
-            }
+            };
+            runs_of_steps<Ask, run_of_steps, 2, layout.step_bytes()>(0, here, ask, ask_step, step);
             each_sum<Rows, Panels>([&](auto r, auto p) {
                 simd::float_pair const whole{simd::to_floats(sum[r][p][0]),
                                              simd::to_floats(sum[r][p][1])};

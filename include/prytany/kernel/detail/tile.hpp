@@ -2,6 +2,7 @@
 // What all micro-kernels are given, and where their sums go.
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 
 #include "prytany/simd/words.hpp"
@@ -32,6 +33,36 @@ struct tile {
     }
 };
 
+/// How a tile asks for weights that will be read soon: not at all; for every line of them, alone; or
+/// once in four steps, beside three other tiles or more that ask for the lines between.
+enum class asking { none, alone, shared };
+
+/// Whether step s of some, of `Bytes` weights each, asks.
+template <asking Ask, index_t Bytes>
+constexpr bool asks_in(index_t s) noexcept {
+    constexpr index_t line = 64,
+                      steps = Ask == asking::shared ? 4 : std::max(line / Bytes, index_t{1});
+    return Ask != asking::none && s % steps == 0;
+}
+/// Steps of a kernel that are worth unrolling, so that counting and asking take few of the
+/// instructions: a core may share its decoders with another thread.
+inline constexpr index_t run_of_steps = lanes >= 16 ? 2 : 4;
+
+/// Calls step(i) for the inputs i = first, first + By, … below last, as many as make whole runs of
+/// `Run`; the input after them. `Bytes` are the weights of one step.
+template <asking Ask, index_t Run, index_t By, index_t Bytes, class Step>
+PRYTANY_INLINE index_t runs_of_steps(index_t first, index_t last, char const*& ask,
+                                     index_t ask_step, Step&& step) noexcept {
+    for (; first + Run * By <= last; first += Run * By, ask += Run * ask_step) {
+        PRYTANY_UNROLL
+        for (index_t s = 0; s < Run; ++s) {
+            if (asks_in<Ask, Bytes>(s)) simd::prefetch(ask + s * ask_step);
+            step(first + s * By);
+        }
+    }
+    return first;
+}
+
 /// Calls f(row, panel) for all; unrolled, so that what is indexed stays in registers. Long lambdas
 /// say `always_inline`: clang would call them, with what they capture in memory.
 template <std::size_t Rows, std::size_t Panels, class F>
@@ -46,14 +77,6 @@ template <std::size_t Count, class F>
 PRYTANY_INLINE void each(F&& f) noexcept {
     PRYTANY_UNROLL
     for (std::size_t i = 0; i < Count; ++i) f(i);
-}
-
-/// The same pointer, to be read from once more at every new `now`: what compilers would keep in a
-/// register until the next use takes the place of a sum.
-template <class T>
-PRYTANY_INLINE T* again(T* from, [[maybe_unused]] void const* now) noexcept {
-    asm("" : "+r"(from) : "r"(now));
-    return from;
 }
 
 /// x itself, in registers, before anything that is held later: sums that are held one by one leave
@@ -72,7 +95,7 @@ PRYTANY_INLINE simd::float_pair fma(simd::float_pair a, simd::float_pair b,
                                     simd::float_pair c) noexcept {
     return {simd::fma(a.low, b.low, c.low), simd::fma(a.high, b.high, c.high)};
 }
-/// The kernel of a format: `run<Rows, Panels, Ahead>(tile)` adds a stretch of inputs to the sums.
+/// The kernel of a format: `run<Rows, Panels, Ask>(tile)` adds a stretch of inputs to the sums.
 template <auto Format>
 struct micro_kernel;
 
