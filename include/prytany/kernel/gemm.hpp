@@ -65,15 +65,22 @@ public:
         constexpr index_t unit = kernel::unit;
         index_t const turns = std::max<index_t>(1, (depth_ + how.inputs / 2) / how.inputs);
         turn_ = std::max(unit, (depth_ + turns * unit - 1) / (turns * unit) * unit);
+        tiles_ = (count + how.rows - 1) / how.rows;
+        least_ = count / tiles_;
+        ask_ = place(turn_) / tiles_;
+        ask_step_ = (step_bytes() + tiles_ - 1) / tiles_;
         for (index_t r = 0; r < count; ++r) rows_[r] = rows[r];
     }
     /// Makes the sums of all rows and `together` panels, `Panels` of them in one tile.
     template <std::size_t Panels>
     [[gnu::noinline]] void walk(index_t panel, index_t together) noexcept {
-        index_t const tiles = (count_ + how_.rows - 1) / how_.rows;
         for (index_t k = 0; k < depth_; k += turn_)
             for (index_t p = 0; p < together; p += static_cast<index_t>(Panels))
-                for (index_t t = 0; t < tiles; ++t) run<Panels>(panel, p, k, t, tiles);
+                for (index_t t = 0, begin = 0; t < tiles_; ++t) {
+                    index_t const rows = least_ + (t < count_ - least_ * tiles_ ? 1 : 0);
+                    run<Panels>(panel, p, k, t, begin, rows);
+                    begin += rows;
+                }
     }
     /// Hands out what `walk` has made.
     template <class Sink>
@@ -90,7 +97,9 @@ private:
     loop const& how_;
     index_t count_;
     packed<Format> const& weights_;
-    index_t depth_, turn_;
+    index_t depth_, turn_;   ///< inputs, of one turn
+    index_t tiles_, least_;  ///< how many, rows of the smaller ones
+    index_t ask_, ask_step_; ///< bytes that one tile asks for, and at each step
     input_of<Format> const* rows_[most_sums];
     simd::float_pair sums_[2 * most_sums];
 
@@ -103,13 +112,11 @@ private:
         if constexpr (coded<Format>) return packed<Format>::layout.step_bytes();
         else return place(1);
     }
-    /// Tile t of `tiles` with the inputs from k on.
+    /// Tile t, `rows` rows from `begin` on, with the inputs from k on.
     template <std::size_t Panels>
-    PRYTANY_INLINE void run(index_t panel, index_t p, index_t k, index_t t,
-                            index_t tiles) noexcept {
-        index_t const begin = count_ * t / tiles, rows = count_ * (t + 1) / tiles - begin;
+    PRYTANY_INLINE void run(index_t panel, index_t p, index_t k, index_t t, index_t begin,
+                            index_t rows) noexcept {
         auto const* const weights = weights_.panel(panel + p);
-        index_t const ahead = place(k) + how_.ahead + place(turn_) * t / tiles;
         tile<input_of<Format>, std::remove_cvref_t<decltype(*weights)>> const here{
             rows_ + begin,
             weights,
@@ -120,11 +127,12 @@ private:
             sums_ + p * count_ + begin,
             count_,
             most_sums,
-            reinterpret_cast<char const*>(weights) + ahead,
-            (step_bytes() + tiles - 1) / tiles};
+            reinterpret_cast<char const*>(weights) + place(k) + how_.ahead + t * ask_,
+            ask_step_};
         constexpr index_t most = most_rows<Format>(Panels);
-        if constexpr (Panels > 1) run_rows<asking::none, Panels, 1>(here, rows);
-        else if (how_.rows < most || tiles < 4) run_rows<asking::alone, Panels, 1>(here, rows);
+        if constexpr (Panels == 4) run_rows<kernel::by_four, Panels, 1>(here, rows);
+        else if constexpr (Panels > 1) run_rows<asking::none, Panels, 1>(here, rows);
+        else if (how_.rows < most || tiles_ < 4) run_rows<asking::alone, Panels, 1>(here, rows);
         else run_rows<asking::shared, Panels, (3 * most + 1) / 4>(here, rows);
     }
     /// A tile of `rows` rows, at least `Least`.

@@ -24,6 +24,8 @@ requires(coded<Format>&& rounds<Format>() &&
     static constexpr code_layout layout = packed<Format>::layout;
     static constexpr index_t most_rows = lanes >= 16 ? 8 : 4;
     static constexpr index_t most_rows_by_two = 1;
+    // Streams of 2-bit codes end before the memory runs ahead of them by itself.
+    static constexpr asking by_four = layout.bits == 2 ? asking::next : asking::none;
     static constexpr index_t unit = layout.group > 0 ? layout.group : meaning<Format>::chunk;
 
     template <std::size_t Rows, std::size_t Panels, asking Ask>
@@ -106,15 +108,17 @@ private:
                                     std::int32_t const* (&begin)[Rows],
                                     std::byte const* (&at)[Panels]) noexcept {
         char const* ask = t.ask;
-        index_t const ask_step = t.ask_step;
+        index_t const ask_step = t.ask_step, stride = t.stride;
         for (index_t left = t.last - t.first; left > 0; left -= chunk) {
             simd::words sum[Panels][Rows][2];
             each_sum<Rows, Panels>([&](auto r, auto p) __attribute__((always_inline)) {
                 sum[p][r][0] = sum[p][r][1] = simd::repeat(*begin[r]);
             });
             index_t const here = std::min(left, chunk);
-            auto const step = [&](index_t i) __attribute__((always_inline)) {
+            auto const step = [&](index_t i, index_t s) __attribute__((always_inline)) {
                 each<Panels>([&](auto p) __attribute__((always_inline)) {
+                    if (Ask == asking::next && asks_in<Ask, step_bytes>(s))
+                        simd::prefetch(at[p] + index_t{Panels} * stride);
                     add_fours<Rows>(simd::load_words(at[p]), x, i, sum[p]);
                     at[p] += step_bytes;
                 });

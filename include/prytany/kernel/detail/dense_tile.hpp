@@ -18,6 +18,7 @@ template <class T, dense<T> Format>
 struct micro_kernel<Format> {
     static constexpr index_t most_rows = lanes >= 16 ? 12 : 6;
     static constexpr index_t most_rows_by_two = 3;
+    static constexpr asking by_four = asking::none; // four streams keep the memory busy
     static constexpr index_t block = 512, unit = 4;
     static constexpr index_t step_bytes = panel_lanes * index_t{sizeof(T)};
 
@@ -37,7 +38,7 @@ struct micro_kernel<Format> {
                 each_sum<Rows, Panels>(
                     [&](auto r, auto p) { sum[r][p] = (&t.sum(r, p))[t.capacity]; });
             index_t const last = std::min(t.last, k - k % block + block);
-            auto const step = [&](index_t i) __attribute__((always_inline)) {
+            auto const step = [&](index_t i, index_t = 0) __attribute__((always_inline)) {
                 add_input<Rows, Panels>(x, w, i, sum);
             };
             constexpr index_t run = Panels == 1 ? run_of_steps : 1; // more are bound by memory

@@ -20,6 +20,7 @@ requires(coded<Format> && !rounds<Format>()) struct micro_kernel<Format> {
     static constexpr code_layout layout = packed<Format>::layout;
     static constexpr index_t most_rows = lanes >= 16 ? 8 : layout.zeros ? 3 : 4;
     static constexpr index_t most_rows_by_two = 1;
+    static constexpr asking by_four = asking::none;
     static constexpr index_t unit = layout.group > 0 ? layout.group : 512;
 
     template <std::size_t Rows, std::size_t Panels, asking Ask>

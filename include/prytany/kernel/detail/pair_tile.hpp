@@ -22,6 +22,7 @@ requires(coded<Format>&& rounds<Format>() &&
     static constexpr code_layout layout = packed<Format>::layout;
     static constexpr index_t most_rows = lanes >= 16 ? 12 : 6;
     static constexpr index_t most_rows_by_two = 1;
+    static constexpr asking by_four = asking::none;
     static constexpr index_t unit = layout.group > 0 ? layout.group : 512;
 
     template <std::size_t Rows, std::size_t Panels, asking Ask>
@@ -39,7 +40,7 @@ requires(coded<Format>&& rounds<Format>() &&
             each_sum<Rows, Panels>(
                 [&](auto r, auto p) { sum[r][p][0] = sum[r][p][1] = simd::repeat(0); });
             index_t const here = layout.group > 0 ? unit : std::min(left, unit);
-            auto const step = [&](index_t i) __attribute__((always_inline)) {
+            auto const step = [&](index_t i, index_t) __attribute__((always_inline)) {
                 each<Panels>([&](auto p) __attribute__((always_inline)) {
                     auto const* const codes =
                         reinterpret_cast<std::int8_t const*>(at[p] + i * panel_lanes);

@@ -33,9 +33,10 @@ struct tile {
     }
 };
 
-/// How a tile asks for weights that will be read soon: not at all; for every line of them, alone; or
-/// once in four steps, beside three other tiles or more that ask for the lines between.
-enum class asking { none, alone, shared };
+/// How a tile asks for weights that will be read soon: not at all; for every line of them, alone;
+/// once in four steps, beside three other tiles or more that ask for the lines between; or for the
+/// same lines of the panels that follow those of the tile.
+enum class asking { none, alone, shared, next };
 
 /// Whether step s of some, of `Bytes` weights each, asks.
 template <asking Ask, index_t Bytes>
@@ -48,16 +49,16 @@ constexpr bool asks_in(index_t s) noexcept {
 /// instructions: a core may share its decoders with another thread.
 inline constexpr index_t run_of_steps = lanes >= 16 ? 2 : 4;
 
-/// Calls step(i) for the inputs i = first, first + By, … below last, as many as make whole runs of
-/// `Run`; the input after them. `Bytes` are the weights of one step.
+/// Calls step(i, s) for the inputs i = first, first + By, … below last, as many as make whole runs
+/// of `Run`; the input after them. s counts in a run; `Bytes` are the weights of one step.
 template <asking Ask, index_t Run, index_t By, index_t Bytes, class Step>
 PRYTANY_INLINE index_t runs_of_steps(index_t first, index_t last, char const*& ask,
                                      index_t ask_step, Step&& step) noexcept {
     for (; first + Run * By <= last; first += Run * By, ask += Run * ask_step) {
         PRYTANY_UNROLL
         for (index_t s = 0; s < Run; ++s) {
-            if (asks_in<Ask, Bytes>(s)) simd::prefetch(ask + s * ask_step);
-            step(first + s * By);
+            if (Ask != asking::next && asks_in<Ask, Bytes>(s)) simd::prefetch(ask + s * ask_step);
+            step(first + s * By, s);
         }
     }
     return first;
