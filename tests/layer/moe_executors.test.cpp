@@ -72,6 +72,23 @@ struct counting {
 
 } // namespace
 
+TEST_CASE("moe: workers share the experts of a few tokens that a large router scores") {
+    using wide = moe<shape{1024, 8, 90}, top_k{.k = 4}, ffn{silu}>;
+    wide held;
+    numbers::fill(held, 5);
+    for (index_t const tokens : {1, 7, 8}) {
+        auto const x = rows::normal(tokens, held.sizes().model, 6);
+        workspace ws;
+        std::vector<index_t> loops;
+        auto const right = run(held, x, ws, sequential{});
+        auto const plan = numbers::slots_of(ws.plan());
+        REQUIRE(same_bits(run(held, x, ws, counting{&loops}), right));
+        REQUIRE(numbers::same_slots(numbers::slots_of(ws.plan()), plan));
+        CHECK(loops.size() == (tokens < 8 ? 3 : 2)); // its own, and the two of the experts
+        CHECK(loops.front() >= 2);
+    }
+}
+
 TEST_CASE("moe: workers share the work of the one expert that all tokens go to") {
     std::vector<std::vector<index_t>> loads{{512, 0, 0, 0, 0, 0, 0, 0},
                                             {0, 0, 0, 12},

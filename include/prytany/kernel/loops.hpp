@@ -23,9 +23,10 @@ struct loop {
 /// The walk for a product with so many rows, by measurement (bench/kernel/loops.bench.cpp).
 ///
 /// One row is bound by memory: four panels in one tile are four streams, and asking ahead does not
-/// help. With more rows there is time to ask for what comes next, a page or some ahead. Wide
-/// weights and few rows are still bound by memory, so two panels take turns page by page; narrow
-/// weights want long stretches, since a stretch has a cost of its own.
+/// help, but for the short streams of 2-bit codes, which kernels ask for by themselves. With more
+/// rows there is time to ask for what comes next, a page or some ahead. Wide weights and few rows
+/// are still bound by memory, so two panels take turns page by page; narrow weights want long
+/// stretches, since a stretch has a cost of its own.
 /// Test      tests/kernel/loops.test.cpp
 template <auto Format>
 constexpr loop loop_of(index_t rows) noexcept {

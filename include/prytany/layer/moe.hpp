@@ -299,19 +299,17 @@ private:
         index_t const tokens = in.tokens();
         room.plan.open();
         auto const some = [&](index_t first, index_t count, index_t worker) {
+            auto const w = static_cast<std::size_t>(worker);
             seen mine{count == tokens ? in : in.part(first, count)};
             if constexpr (scores) {
                 auto const logits = room.logits.part(first, count);
-                auto& own = room.scorer[static_cast<std::size_t>(worker)];
-                S::score(mine, kit<own_scorer>{params_.scorer, scorer_, own}, logits);
+                kit<own_scorer> const own{params_.scorer, scorer_, room.scorer[w]};
+                detail::score_on<S>(pool, mine, own, logits);
                 mine.logits = logits;
             }
             if constexpr (tiled) read_tokens(room, in, first, count);
             prytany::plan part = room.plan.part(first, count);
-            R::select(
-                mine,
-                kit<Router>{params_.router, router_, room.router[static_cast<std::size_t>(worker)]},
-                part);
+            R::select(mine, kit<Router>{params_.router, router_, room.router[w]}, part);
             for (index_t t = 0; t < count; ++t)
                 if (!mine.present(t)) part.cut(t, 0);
             if constexpr (gated_shared)

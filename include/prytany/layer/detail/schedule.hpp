@@ -74,6 +74,22 @@ void over_rows_or_panels(X&& pool, index_t rows, index_t panels, F&& f) {
     });
 }
 
+/// Scores some tokens; where they are few and there is much to read, workers share the experts, if
+/// the scorer can be cut.
+template <class S, class X, class In, class Kit, class Logits>
+void score_on(X&& pool, In const& in, Kit const& own, Logits const& logits) {
+    if constexpr (requires { S::panels(own); }) {
+        constexpr index_t few = 8, worth = index_t{1} << 15; // tokens; weights of one worker
+        index_t const panels = S::panels(own), weights = panels * panel_lanes * in.rows.cols;
+        index_t const cuts = std::min({pool.width(), panels, weights / worth});
+        if (in.tokens() < few && cuts > 1)
+            return pool.for_each(cuts, [&](index_t i, index_t) {
+                S::score_panels(in, own, logits, panels * i / cuts, panels * (i + 1) / cuts);
+            });
+    }
+    S::score(in, own, logits);
+}
+
 /// Runs f(first token, tokens) for what is done token by token and costs little.
 template <class X, class F>
 void over_tokens(index_t tokens, X&& pool, F&& f) {

@@ -36,17 +36,25 @@ struct linear {
     }
     template <auto My>
     static void score(input const& in, kit<My> own, matrix_view<float> logits) noexcept {
-        auto const& matrix = own.weights.matrix;
+        score_panels(in, own, logits, 0, panels(own));
+    }
+    template <auto My>
+    static index_t panels(kit<My> own) noexcept {
+        return own.weights.matrix.panels();
+    }
+    template <auto My>
+    static void score_panels(input const& in, kit<My> own, matrix_view<float> logits, index_t first,
+                             index_t last) noexcept {
         auto const write = [&](index_t row, index_t panel, simd::float_pair sum) {
-            index_t const first = panel * panel_lanes;
+            index_t const column = panel * panel_lanes;
             if constexpr (My.biases) {
-                sum.low += simd::load(own.weights.bias.data() + first);
-                sum.high += simd::load(own.weights.bias.data() + first + lanes);
+                sum.low += simd::load(own.weights.bias.data() + column);
+                sum.high += simd::load(own.weights.bias.data() + column + lanes);
             }
-            simd::store_pair(logits.row(row) + first, sum, logits.cols - first);
+            simd::store_pair(logits.row(row) + column, sum, logits.cols - column);
         };
-        kernel::multiply(kernel::picked_rows{in.rows.data, in.rows.stride}, in.rows.rows, matrix, 0,
-                         matrix.panels(), write);
+        kernel::multiply(kernel::picked_rows{in.rows.data, in.rows.stride}, in.rows.rows,
+                         own.weights.matrix, first, last, write);
     }
 };
 
