@@ -12,7 +12,7 @@ struct bf16;
 
 /// Where output `lane` of a panel lies within one stored k-step of elements of type T.
 ///
-///     bf16: outputs 0 … 3, lanes … lanes + 3, 4 … 7, lanes + 4 … lanes + 7, …      others: in order
+///     bf16: outputs 0 … 3, W … W + 3, 4 … 7, W + 4 … W + 7, …  (W = lanes)      others: in order
 ///
 /// Zeros interleaved with 128 bits of bf16 give four floats of each register, in one instruction.
 /// Test      tests/core/panel.test.cpp

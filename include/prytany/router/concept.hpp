@@ -97,8 +97,8 @@ concept has_score = requires(input const& in, kit<S{}> own, matrix_view<float> l
 /// A structural value that turns rows into logits: [tokens, model] → [tokens, experts].
 ///
 /// It is asked for parts of a call, so a token's logits are its own. Optional, as for a router:
-/// `params`, all defaulted; `scratch` with `lay_out`; `check(shape, params)`; `require(…)`. One that
-/// says `panels(kit)` and `score_panels(input, kit, logits, first, last)` is cut by experts too.
+/// `params`, all defaulted; `scratch` with `lay_out`; `check(shape, params)`; `require(…)`. With
+/// `panels(kit)` and `score_panels(input, kit, logits, first, last)` it is cut by experts too.
 /// Models    everything in router/score/
 /// Test      tests/router/score/linear.test.cpp
 template <class S>

@@ -5,6 +5,7 @@
 #include <concepts>
 #include <cstdint>
 
+#include "prytany/core/panel.hpp"
 #include "prytany/core/scalar.hpp"
 #include "prytany/simd/arch.hpp"
 

@@ -49,8 +49,8 @@ PRYTANY_INLINE words load_words(void const* from) noexcept {
 }
 PRYTANY_INLINE floats to_floats(words x) noexcept { return xsimd::to_float(x); }
 
-/// sum + more modulo 2^32, in the register that sum has: compilers regroup integer additions, and g++ moves a
-/// sum to another register with each of them, until a block of sums does not fit.
+/// sum + more modulo 2^32, in the register that sum has: compilers regroup integer additions, and
+/// g++ moves a sum to another register with each of them, until a block of sums does not fit.
 PRYTANY_INLINE words add_to(words sum, words more) noexcept {
 #if defined(__AVX2__) || defined(__AVX512F__)
     asm("vpaddd {%1, %0, %0|%0, %0, %1}" : "+v"(sum.data) : "v"(more.data));

@@ -96,8 +96,8 @@ PRYTANY_INLINE simd::float_pair fma(simd::float_pair a, simd::float_pair b,
                                     simd::float_pair c) noexcept {
     return {simd::fma(a.low, b.low, c.low), simd::fma(a.high, b.high, c.high)};
 }
-/// The kernel of a format: `run<Rows, Panels, Ask>(tile)` adds a stretch of inputs to the sums; tiles
-/// of four panels ask as `by_four` says.
+/// The kernel of a format: `run<Rows, Panels, Ask>(tile)` adds a stretch of inputs to the sums;
+/// tiles of four panels ask as `by_four` says.
 template <auto Format>
 struct micro_kernel;
 
