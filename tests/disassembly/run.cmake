@@ -6,7 +6,7 @@ cmake_minimum_required(VERSION 3.25)
 # Loops for a few rows and for many of each format, or what is read is not what runs.
 file(STRINGS ${source} products REGEX "^PRODUCT\\(")
 list(LENGTH products least)
-math(EXPR least "5 * ${least}")
+math(EXPR least "6 * ${least}")
 if(least EQUAL 0) # no products
     set(least 8)
 endif()

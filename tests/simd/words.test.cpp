@@ -106,6 +106,7 @@ TEST_CASE("words: products and sums of pairs") {
         REQUIRE(all_words(simd::dot_pairs(c.loaded(), y), [&](std::size_t i) {
             return c.pair(2 * i) * b.pair(2 * i) + c.pair(2 * i + 1) * b.pair(2 * i + 1);
         }));
+        REQUIRE(all_words(simd::pin(x), [&](std::size_t i) { return a.word[i]; }));
         REQUIRE(all_words(simd::add_to(x, y), [&](std::size_t i) {
             return static_cast<std::int32_t>(static_cast<std::uint32_t>(a.word[i]) +
                                              static_cast<std::uint32_t>(b.word[i]));

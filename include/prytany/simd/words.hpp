@@ -49,8 +49,15 @@ PRYTANY_INLINE words load_words(void const* from) noexcept {
 }
 PRYTANY_INLINE floats to_floats(words x) noexcept { return xsimd::to_float(x); }
 
-/// sum + more modulo 2^32, in the register that sum has: compilers regroup integer additions, and
-/// g++ moves a sum to another register with each of them, until a block of sums does not fit.
+/// x itself, in a register: compilers that regroup integer additions break a register block.
+PRYTANY_INLINE words pin(words x) noexcept {
+#if defined(__AVX2__) || defined(__AVX512F__)
+    asm("" : "+v"(x.data));
+#endif
+    return x;
+}
+/// sum + more modulo 2^32, in the register that sum has: g++ moves a sum to another register with
+/// each addition, until a block of sums does not fit.
 PRYTANY_INLINE words add_to(words sum, words more) noexcept {
 #if defined(__AVX2__) || defined(__AVX512F__)
     asm("vpaddd {%1, %0, %0|%0, %0, %1}" : "+v"(sum.data) : "v"(more.data));
@@ -93,26 +100,15 @@ PRYTANY_INLINE words dot_bytes(words a, words b) noexcept {
 /// The sums of the pairs, each modulo 2^16, where no compiler regroups additions.
 PRYTANY_INLINE words add_pairs_to(words sum, words more) noexcept {
 #if defined(__AVX512BW__)
-    sum = words(_mm512_add_epi16(sum, more));
-    asm("" : "+v"(sum.data));
-    return sum;
+    return pin(words(_mm512_add_epi16(sum, more)));
 #elif defined(__AVX2__) && !defined(__AVX512F__)
-    sum = words(_mm256_add_epi16(sum, more));
-    asm("" : "+v"(sum.data));
-    return sum;
+    return pin(words(_mm256_add_epi16(sum, more)));
 #else
     return detail::each(sum, more, [](std::int32_t x, std::int32_t y) {
         return detail::pair(detail::part<std::int16_t>(x, 0) + detail::part<std::int16_t>(y, 0),
                             detail::part<std::int16_t>(x, 1) + detail::part<std::int16_t>(y, 1));
     });
 #endif
-}
-/// x itself, made before anything that is pinned later.
-PRYTANY_INLINE words pin(words x) noexcept {
-#if defined(__AVX2__) || defined(__AVX512F__)
-    asm volatile("" : "+v"(x.data));
-#endif
-    return x;
 }
 /// The products of the pairs, each modulo 2^16.
 PRYTANY_INLINE words multiply_pairs(words a, words b) noexcept {

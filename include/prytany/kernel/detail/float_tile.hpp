@@ -19,7 +19,7 @@ template <auto Format>
 requires(coded<Format> && !rounds<Format>()) struct micro_kernel<Format> {
     static constexpr code_layout layout = packed<Format>::layout;
     static constexpr index_t most_rows = lanes >= 16 ? 8 : layout.zeros ? 3 : 4;
-    static constexpr index_t most_rows_by_two = 1;
+    static constexpr index_t most_rows_by_two = 2;
     static constexpr asking by_four = asking::none;
     static constexpr index_t unit = layout.group > 0 ? layout.group : 512;
 

@@ -21,7 +21,7 @@ requires(coded<Format>&& rounds<Format>() &&
          packed<Format>::layout.bits == 8) struct micro_kernel<Format> {
     static constexpr code_layout layout = packed<Format>::layout;
     static constexpr index_t most_rows = lanes >= 16 ? 12 : 6;
-    static constexpr index_t most_rows_by_two = 1;
+    static constexpr index_t most_rows_by_two = 2;
     static constexpr asking by_four = asking::none;
     static constexpr index_t unit = layout.group > 0 ? layout.group : 512;
 
